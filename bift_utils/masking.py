@@ -1,0 +1,167 @@
+"""Hiding tokens: the 80/10/10 corruption of BERT, as a pure function, and the batch collators."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from bift_utils.data import pad_batch
+from bift_utils.losses import IGNORE_INDEX, check_mlm_weight
+
+
+@dataclass(frozen=True)
+class MaskingConfig:
+    """What may be hidden, how often, and what stands in its place.
+
+    Args:
+        mask_token_id: id of [MASK].
+        ordinary: (V,) bool, True for ids that may be hidden and may be drawn as replacements:
+            everything but the special tokens.
+        mlm_probability: chance that an ordinary token is selected, in (0, 1).
+        mask_replace_prob: share of the selected tokens that become [MASK].
+        random_replace_prob: share of the selected tokens replaced by a random ordinary token; the
+            rest stay as they are. The three shares are BERT's 80/10/10 by default.
+
+    Raises:
+        ValueError: a rate is outside its range.
+
+    Source: Devlin et al. 2019, section 3.1 and appendix A.1. Introduced in notebook 02.
+    """
+
+    mask_token_id: int
+    ordinary: torch.Tensor
+    mlm_probability: float = 0.15
+    mask_replace_prob: float = 0.8
+    random_replace_prob: float = 0.1
+
+    def __post_init__(self):
+        if not 0.0 < self.mlm_probability < 1.0:
+            raise ValueError(
+                f"mlm_probability was given as {self.mlm_probability}; expected a rate between 0 "
+                "and 1, both excluded (BERT uses 0.15)."
+            )
+        shares = (self.mask_replace_prob, self.random_replace_prob)
+        if min(shares) < 0.0 or sum(shares) > 1.0 + 1e-12:
+            raise ValueError(
+                f"mask_replace_prob and random_replace_prob were given as {shares[0]} and "
+                f"{shares[1]}; expected two shares from 0 to 1 that sum to at most 1."
+            )
+
+    @classmethod
+    def from_tokenizer(cls, tokenizer, **rates) -> "MaskingConfig":
+        """Read [MASK] and the special tokens from a tokenizer; `rates` as in the class."""
+        if tokenizer.mask_token_id is None:
+            raise ValueError(
+                f"The tokenizer {type(tokenizer).__name__} has no [MASK] token; "
+                "masked-LM needs one. Use a BERT tokenizer."
+            )
+        ordinary = torch.ones(len(tokenizer), dtype=torch.bool)
+        ordinary[tokenizer.all_special_ids] = False
+        return cls(tokenizer.mask_token_id, ordinary, **rates)
+
+
+def mask_tokens(
+    input_ids: torch.Tensor, config: MaskingConfig, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Corrupt a batch for masked-LM and return it with its labels; `input_ids` is not changed.
+
+    Each ordinary token is selected independently with `mlm_probability`. One uniform number a
+    position decides everything, so the outcomes cannot overlap: with rate m and shares a, b it is
+    [MASK] below m·a, a random token below m·(a + b), and kept as it is below m.
+
+    Args:
+        input_ids: (..., T), token ids below V.
+        config: what may be hidden and how often.
+        generator: source of all randomness.
+
+    Returns:
+        The corrupted ids and the labels, both shaped as `input_ids`; a label is the original id
+        where the token was selected and `IGNORE_INDEX` elsewhere.
+
+    Source: Devlin et al. 2019, appendix A.1. Introduced in notebook 02.
+    """
+    ids = input_ids.cpu()
+    uniform = torch.rand(ids.shape, generator=generator)
+    uniform.masked_fill_(~config.ordinary[ids], 1.0)  # special tokens are never selected
+    rate = config.mlm_probability
+    as_mask = uniform < rate * config.mask_replace_prob
+    as_random = uniform < rate * (config.mask_replace_prob + config.random_replace_prob)
+    as_random &= ~as_mask
+    labels = ids.masked_fill(uniform >= rate, IGNORE_INDEX)
+    corrupted = ids.masked_fill(as_mask, config.mask_token_id)
+    choices = config.ordinary.nonzero().squeeze(1)
+    drawn = torch.randint(len(choices), (int(as_random.sum()),), generator=generator)
+    corrupted[as_random] = choices[drawn]
+    return corrupted.to(input_ids.device), labels.to(input_ids.device)
+
+
+class SequenceCollator:
+    """Pad encoded texts into a batch for a classifier.
+
+    Returns a dict with `input_ids` and `attention_mask` (B, T), and `labels` (B,) where the texts
+    have labels.
+
+    Introduced in notebook 05.
+    """
+
+    def __init__(self, tokenizer):
+        self.pad_token_id = tokenizer.pad_token_id
+
+    def __call__(self, examples: Sequence[dict]) -> dict[str, torch.Tensor]:
+        batch = pad_batch([example["input_ids"] for example in examples], self.pad_token_id)
+        if "labels" in examples[0]:
+            batch["labels"] = torch.tensor([example["labels"] for example in examples])
+        return batch
+
+
+class MaskedLMCollator:
+    """Pad encoded texts and hide some of their tokens: a batch for masked-LM alone.
+
+    Returns a dict with `input_ids` (corrupted), `attention_mask` and `mlm_labels`, all (B, T).
+
+    Introduced in notebook 02.
+    """
+
+    def __init__(self, tokenizer, generator: torch.Generator, **rates):
+        self.pad_token_id = tokenizer.pad_token_id
+        self.config = MaskingConfig.from_tokenizer(tokenizer, **rates)
+        self.generator = generator
+
+    def __call__(self, examples: Sequence[dict]) -> dict[str, torch.Tensor]:
+        batch = pad_batch([example["input_ids"] for example in examples], self.pad_token_id)
+        batch["input_ids"], batch["mlm_labels"] = mask_tokens(
+            batch["input_ids"], self.config, self.generator
+        )
+        return batch
+
+
+class JointCollator:
+    """Build the batch of both objectives: each text once clean for the task, once masked for MLM.
+
+    A row carries the labels that it has. Clean rows have a class in `labels` and `IGNORE_INDEX`
+    all along `mlm_labels`; masked rows have it the other way round. One encoder call serves both.
+    With λ = 0 the masked rows are left out, with λ = 1 the clean ones: what has no weight costs
+    no time and cannot change the result.
+
+    Returns a dict with `input_ids`, `attention_mask` and `mlm_labels` (R, T), and `labels` (R,);
+    R is 2B for 0 < λ < 1 and B otherwise.
+
+    Introduced in notebook 06.
+    """
+
+    def __init__(self, tokenizer, generator: torch.Generator, mlm_weight: float, **rates):
+        self.mlm_weight = check_mlm_weight(mlm_weight)
+        self.clean = SequenceCollator(tokenizer)
+        self.masked = MaskedLMCollator(tokenizer, generator, **rates)
+
+    def __call__(self, examples: Sequence[dict]) -> dict[str, torch.Tensor]:
+        parts = []
+        if self.mlm_weight < 1.0:
+            clean = self.clean(examples)
+            clean["mlm_labels"] = torch.full_like(clean["input_ids"], IGNORE_INDEX)
+            parts.append(clean)
+        if self.mlm_weight > 0.0:
+            masked = self.masked(examples)
+            masked["labels"] = torch.full((len(examples),), IGNORE_INDEX)
+            parts.append(masked)
+        return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}

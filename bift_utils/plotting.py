@@ -1,0 +1,194 @@
+"""Figures from arrays, in one style; one colour per objective, safe for colour-blind eyes.
+
+Every function returns the figure. Baselines are dotted lines, exact optima dashed ones.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+# Okabe and Ito's palette: distinct for colour-blind readers, and of different lightness in grey
+COLOURS = {
+    "mlm": "#0072B2",
+    "task": "#D55E00",
+    "joint": "#009E73",
+    "other": "#CC79A7",
+    "neutral": "#555555",
+    "light": "#C9CED6",
+}
+WIDTH, HEIGHT = 6.4, 3.6  # inches
+
+
+def use_series_style() -> None:
+    """Set the look of all figures of the series. Call once, at the top of a notebook.
+
+    Introduced in notebook 00.
+    """
+    plt.rcParams.update(
+        {
+            "figure.figsize": (WIDTH, HEIGHT),
+            "figure.dpi": 110,
+            "figure.constrained_layout.use": True,
+            "font.size": 10,
+            "axes.titlesize": 11,
+            "axes.titleweight": "bold",
+            "axes.titlelocation": "left",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": False,
+            "legend.frameon": False,
+        }
+    )
+
+
+def plot_bars(
+    values: Mapping[str, float],
+    title: str,
+    xlabel: str,
+    colour: str = "mlm",
+    highlight: str | None = None,
+    limit: float | None = None,
+) -> Figure:
+    """Draw named values as horizontal bars, first on top, each with its number.
+
+    Args:
+        values: name to value.
+        title: the finding.
+        xlabel: quantity and unit.
+        colour: key of `COLOURS`.
+        highlight: name of the one bar to draw in full colour; the others turn grey.
+        limit: right end of the axis; None fits the bars.
+
+    Introduced in notebook 00.
+    """
+    figure, axes = plt.subplots(figsize=(WIDTH, 0.9 + 0.34 * len(values)))
+    names, numbers = list(values), list(values.values())
+    colours = [COLOURS[colour] if highlight in (None, name) else COLOURS["light"] for name in names]
+    bars = axes.barh(range(len(names)), numbers, color=colours)
+    axes.bar_label(bars, labels=[f"{number:.2f}" for number in numbers], padding=3)
+    axes.set(title=title, xlabel=xlabel, yticks=range(len(names)), yticklabels=names)
+    axes.set_xlim(0, limit if limit is not None else 1.12 * max(numbers))
+    axes.invert_yaxis()
+    return figure
+
+
+def plot_curves(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    colours: Mapping[str, str] | None = None,
+    baselines: Mapping[str, float] | None = None,
+    optima: Mapping[str, float] | None = None,
+) -> Figure:
+    """Draw curves, named at their right end, with dotted baselines and dashed exact optima.
+
+    Args:
+        curves: name to (x values, y values).
+        title: the finding.
+        xlabel, ylabel: quantity and unit.
+        colours: name of a curve to a key of `COLOURS`.
+        baselines, optima: name to the height of a horizontal line.
+
+    Introduced in notebook 06.
+    """
+    figure, axes = plt.subplots()
+    order = list(COLOURS)
+    for i, (name, (x, y)) in enumerate(curves.items()):
+        colour = COLOURS[(colours or {}).get(name, order[i % 4])]
+        axes.plot(x, y, color=colour, marker="o" if len(x) <= 20 else None, markersize=4)
+        axes.annotate(f" {name}", (x[-1], y[-1]), color=colour, va="center", annotation_clip=False)
+    for lines, style in ((baselines or {}, ":"), (optima or {}, "--")):
+        for name, height in lines.items():
+            axes.axhline(height, color=COLOURS["neutral"], linestyle=style, linewidth=1.2)
+            axes.annotate(
+                name,
+                (0.01, height),
+                xycoords=("axes fraction", "data"),
+                va="bottom",
+                fontsize=9,
+                color=COLOURS["neutral"],
+            )
+    axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    return figure
+
+
+def plot_history(history, title: str, smooth: int = 20) -> Figure:
+    """Draw the losses of a run, a running mean over `smooth` steps, one panel an objective.
+
+    Each panel has a scale of its own, because the two losses answer different questions: which of
+    8,192 tokens, and which of two classes. Both are in nats.
+
+    Args:
+        history: a `training.History`.
+        title: the finding.
+        smooth: how many steps are averaged.
+
+    Introduced in notebook 06.
+    """
+    panels = [
+        (name, label, colour)
+        for name, label, colour in (
+            ("mlm_loss", "masked-LM loss (nats a blank)", "mlm"),
+            ("task_loss", "task loss (nats a sentence)", "task"),
+        )
+        if history.column(name)[0]
+    ]
+    figure, all_axes = plt.subplots(1, len(panels), figsize=(WIDTH + 1.2, HEIGHT), squeeze=False)
+    for axes, (name, label, colour) in zip(all_axes[0], panels, strict=True):
+        steps, values = history.column(name)
+        means = [
+            sum(values[max(0, i - smooth + 1) : i + 1]) / min(i + 1, smooth)
+            for i in range(len(values))
+        ]
+        axes.plot(steps, values, color=COLOURS["light"], linewidth=0.7)
+        axes.plot(steps, means, color=COLOURS[colour])
+        axes.set(xlabel="update", ylabel=label)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
+
+
+def plot_seeds(
+    results: Mapping[str, Sequence[float]],
+    intervals: Mapping[str, tuple[float, float, float]],
+    title: str,
+    xlabel: str,
+    baselines: Mapping[str, float] | None = None,
+    colours: Mapping[str, str] | None = None,
+) -> Figure:
+    """Draw one dot a seed, the mean and its interval, a row a method, and dotted baselines.
+
+    Args:
+        results: method to one number a seed.
+        intervals: method to (mean, low, high).
+        title: the finding.
+        xlabel: quantity and unit.
+        baselines: name to value, drawn as vertical dotted lines.
+        colours: method to a key of `COLOURS`.
+
+    Introduced in notebook 06.
+    """
+    figure, axes = plt.subplots(figsize=(WIDTH, 1.3 + 0.55 * len(results)))
+    for row, (name, values) in enumerate(results.items()):
+        colour = COLOURS[(colours or {}).get(name, "joint")]
+        mean, low, high = intervals[name]
+        axes.plot(values, [row + 0.16] * len(values), "o", color=colour, alpha=0.45, markersize=5)
+        axes.errorbar(
+            mean, row - 0.1, xerr=[[mean - low], [high - mean]], fmt="D", color=colour, capsize=4
+        )
+    for name, value in (baselines or {}).items():
+        axes.axvline(value, color=COLOURS["neutral"], linestyle=":", linewidth=1.2)
+        axes.annotate(
+            name,
+            (value, 1.0),
+            xycoords=("data", "axes fraction"),
+            fontsize=9,
+            ha="center",
+            va="bottom",
+            color=COLOURS["neutral"],
+        )
+    axes.set(xlabel=xlabel, yticks=range(len(results)), yticklabels=list(results))
+    axes.set_title(title, pad=18 if baselines else 6)
+    axes.set_ylim(len(results) - 0.5, -0.5)
+    return figure

@@ -1,0 +1,339 @@
+"""Make `bift-mini`: tokenizer and BERT from scratch on raw IMDb text.
+
+`python -m bift_utils.pretraining STATE --output FOLDER` trains, or goes on where it was stopped.
+STATE keeps the tokenizer, the last saved state and the log; FOLDER receives the checkpoint, its
+log and its model card. `--until STEP` trains a slice; `--until 0` only writes what there is.
+"""
+
+import argparse
+import csv
+import json
+import os
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from tqdm.auto import tqdm
+from transformers import BertConfig, BertTokenizer
+
+from bift_utils.corpus import (
+    encode_sentences,
+    make_windows,
+    split_reviews,
+    train_tokenizer,
+    unigram_loss,
+    validation_batches,
+)
+from bift_utils.data import LengthBucketSampler, load_reviews, pad_batch
+from bift_utils.evaluation import evaluate_masked_lm, move_batch
+from bift_utils.loading import load_model, save_checkpoint
+from bift_utils.masking import MaskingConfig, mask_tokens
+from bift_utils.modeling import new_model
+from bift_utils.runtime import make_generator, set_seed
+from bift_utils.training import training_step
+
+
+@dataclass(frozen=True)
+class PretrainingConfig:
+    """Everything that decides a run; saved beside the checkpoint."""
+
+    vocab_size: int = 8192
+    layers: int = 4
+    width: int = 256
+    heads: int = 4
+    positions: int = 128
+    steps: int = 12_000
+    batch_windows: int = 32
+    learning_rate: float = 1e-3
+    muon_learning_rate: float = 0.02
+    weight_decay: float = 0.01
+    warmup_steps: int = 200
+    early_share: float = 0.6
+    early_positions: int = 64
+    early_rate: float = 0.40
+    late_rate: float = 0.20
+    initializer_range: float = 0.04
+    precision: str = "no"
+    attention: str = "sdpa"
+    seed: int = 0
+
+    def stage(self, step: int) -> tuple[float, int, int]:
+        """Return (masking rate, tokens a window, windows a batch) at `step`.
+
+        The first stage hides more and reads shorter windows: more predictions a step, and a
+        context small enough to be discovered soon. Both stages read as many tokens a step.
+        """
+        if step < self.early_share * self.steps:
+            rows = self.batch_windows * self.positions // self.early_positions
+            return self.early_rate, self.early_positions, rows
+        return self.late_rate, self.positions, self.batch_windows
+
+
+def training_windows(reviews, tokenizer, config: PretrainingConfig, start: int):
+    """Yield (step, windows of that step) from step `start` on; a function of the seed alone."""
+    step = epoch = 0
+    while True:
+        _, positions, rows = stage = config.stage(step)
+        windows = make_windows(reviews, tokenizer, positions, make_generator(config.seed, 1, epoch))
+        sampler = LengthBucketSampler([len(window) for window in windows], rows, config.seed)
+        sampler.epoch = epoch
+        for indices in sampler:
+            if config.stage(step) != stage:
+                break
+            if step >= start:
+                yield step, [windows[i] for i in indices]
+            step += 1
+        epoch += 1
+
+
+def make_optimizers(model, config: PretrainingConfig) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the encoder, AdamW for everything else.
+
+    Source: Jordan et al. 2024 (Muon); Loshchilov and Hutter 2019 (AdamW).
+    """
+    named = dict(model.named_parameters())
+    matrices = [name for name, p in named.items() if p.ndim == 2 and "encoder.layer" in name]
+    others = [p for name, p in named.items() if name not in matrices]
+    return [
+        torch.optim.Muon(
+            [named[name] for name in matrices],
+            lr=config.muon_learning_rate,
+            weight_decay=config.weight_decay,
+        ),
+        torch.optim.AdamW(
+            others,
+            lr=config.learning_rate,
+            betas=(0.9, 0.98),
+            weight_decay=config.weight_decay,
+            fused=True,
+        ),
+    ]
+
+
+def rate_factor(step: int, config: PretrainingConfig) -> float:
+    """Share of the peak learning rate at `step`: linear warm-up, then linear decay to zero."""
+    rise = (step + 1) / config.warmup_steps
+    fall = (config.steps - step) / (config.steps - config.warmup_steps)
+    return max(0.0, min(1.0, rise, fall))
+
+
+class Log:
+    """A CSV with one row each time; rows past the resumed step are dropped when it is opened."""
+
+    columns = ("step", "tokens", "seconds", "train_loss", "validation_loss", "validation_accuracy")
+
+    def __init__(self, path: Path, step: int):
+        self.path = path
+        rows = []
+        if path.exists():
+            with path.open(newline="") as file:
+                rows = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self.columns)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def append(self, row: dict) -> None:
+        with self.path.open("a", newline="") as file:
+            csv.DictWriter(file, self.columns).writerow(row)
+
+
+def check_same_config(path: Path, config: PretrainingConfig) -> None:
+    """Write the configuration of a new run, or refuse to resume one of another configuration."""
+    ours = asdict(config)
+    if not path.exists():
+        path.write_text(json.dumps(ours, indent=2) + "\n")
+        return
+    theirs = json.loads(path.read_text())
+    different = [name for name in ours if theirs.get(name) != ours[name]]
+    if different:
+        raise ValueError(
+            f"The run in {path.parent} was started with "
+            + ", ".join(f"{name}={theirs.get(name)}" for name in different)
+            + ", now given "
+            + ", ".join(f"{name}={ours[name]}" for name in different)
+            + ". Use the same options, or another state folder."
+        )
+
+
+def load_or_train_tokenizer(folder: Path, texts: list[str], config: PretrainingConfig):
+    """Return the tokenizer of this run, trained on the first start."""
+    if not (folder / "tokenizer.json").exists():
+        train_tokenizer(texts, config.vocab_size).save_pretrained(folder)
+    return BertTokenizer.from_pretrained(folder)
+
+
+def bert_config(config: PretrainingConfig, tokenizer) -> BertConfig:
+    """Return the shape of the model; no dropout, since few tokens are seen often."""
+    return BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=config.width,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        intermediate_size=4 * config.width,
+        max_position_embeddings=config.positions,
+        initializer_range=config.initializer_range,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        pad_token_id=tokenizer.pad_token_id,
+        attn_implementation=config.attention,
+    )
+
+
+class PretrainingRun:
+    """One run in its state folder: built from a seed, saved whole or not at all, resumable."""
+
+    def __init__(self, state: Path, config: PretrainingConfig):
+        state.mkdir(parents=True, exist_ok=True)
+        check_same_config(state / "config.json", config)
+        self.state, self.config = state, config
+        train_texts, held_out = split_reviews(load_reviews("imdb").texts)
+        self.tokenizer = load_or_train_tokenizer(state / "tokenizer", train_texts, config)
+        self.reviews = encode_sentences(self.tokenizer, train_texts)
+        self.held_out = encode_sentences(self.tokenizer, held_out)
+        self.masking = {
+            rate: MaskingConfig.from_tokenizer(self.tokenizer, mlm_probability=rate)
+            for rate in (config.early_rate, config.late_rate)
+        }
+        set_seed(config.seed)
+        self.model = new_model(bert_config(config, self.tokenizer))
+        self.accelerator = Accelerator(mixed_precision=config.precision)
+        self.optimizers = make_optimizers(self.model, config)
+        self.model, *self.optimizers = self.accelerator.prepare(self.model, *self.optimizers)
+        self.step, self.tokens, self.seconds = 0, 0, 0.0
+        self.load()
+
+    def load(self) -> None:
+        path = self.state / "state.pt"
+        if not path.exists():
+            return
+        saved = torch.load(path, map_location=self.accelerator.device, weights_only=True)
+        self.accelerator.unwrap_model(self.model).load_state_dict(saved["model"])
+        for optimizer, values in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(values)
+        self.step, self.tokens, self.seconds = saved["step"], saved["tokens"], saved["seconds"]
+
+    def save(self) -> None:
+        saved = {
+            "model": self.accelerator.unwrap_model(self.model).state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "step": self.step,
+            "tokens": self.tokens,
+            "seconds": self.seconds,
+        }
+        partial = self.state / "state.pt.partial"
+        torch.save(saved, partial)
+        partial.replace(self.state / "state.pt")  # a kill leaves the old state or the new one
+
+    def make_batch(self, step: int, windows: list[list[int]]) -> dict[str, torch.Tensor]:
+        rate = self.config.stage(step)[0]
+        batch = pad_batch(windows, self.tokenizer.pad_token_id)
+        generator = make_generator(self.config.seed, 3, step)
+        batch["input_ids"], batch["mlm_labels"] = mask_tokens(
+            batch["input_ids"], self.masking[rate], generator
+        )
+        return batch
+
+    def update(self, batch: dict[str, torch.Tensor]) -> float:
+        for optimizer, peak in zip(
+            self.optimizers,
+            (self.config.muon_learning_rate, self.config.learning_rate),
+            strict=True,
+        ):
+            optimizer.param_groups[0]["lr"] = peak * rate_factor(self.step, self.config)
+        batch = move_batch(batch, self.accelerator.device)
+        loss = training_step(self.model, batch, mlm_weight=1.0)["loss"]
+        self.accelerator.backward(loss)
+        self.accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        return float(loss.detach())
+
+    def train(self, until: int, log_every: int = 50, validate_every: int = 250) -> None:
+        """Train up to step `until`, logging and saving on the way."""
+        log = Log(self.state / "log.csv", self.step)
+        validation = validation_batches(
+            self.held_out, self.tokenizer, self.config.positions, limit=256
+        )
+        stream = training_windows(self.reviews, self.tokenizer, self.config, self.step)
+        losses, started = [], time.perf_counter() - self.seconds
+        until = min(until, self.config.steps)
+        bar = tqdm(total=self.config.steps, initial=self.step, unit="step")
+        while self.step < until:
+            step, windows = next(stream)
+            batch = self.make_batch(step, windows)
+            losses.append(self.update(batch))
+            self.tokens += int(batch["attention_mask"].sum())
+            self.step += 1
+            bar.update()
+            validate = self.step % validate_every == 0 or self.step == until
+            if self.step % log_every and not validate:
+                continue
+            self.seconds = time.perf_counter() - started
+            row = {"step": self.step, "tokens": self.tokens, "seconds": round(self.seconds)}
+            row["train_loss"] = round(sum(losses) / len(losses), 4)
+            losses = []
+            if validate:
+                measured = evaluate_masked_lm(self.model, validation)
+                row["validation_loss"] = round(measured["loss"], 4)
+                row["validation_accuracy"] = round(measured["accuracy"], 4)
+                bar.set_postfix(validation=row["validation_loss"])
+            log.append(row)
+            if validate:
+                self.save()
+        bar.close()
+
+
+def export(run: PretrainingRun, folder: Path, machine: str) -> None:
+    """Write checkpoint, log, configuration and model card; the card describes what was saved."""
+    save_checkpoint(run.accelerator.unwrap_model(run.model), run.tokenizer, folder)
+    shutil.copy(run.state / "log.csv", folder / "training_log.csv")
+    shutil.copy(run.state / "config.json", folder / "pretraining.json")
+    batches = validation_batches(run.held_out, run.tokenizer, run.config.positions)
+    measured = evaluate_masked_lm(load_model(folder), batches)
+    template = Path(__file__).parent / "checkpoints" / "model-card-template.md"
+    card = template.read_text(encoding="utf-8").format(
+        parameters=run.model.num_parameters() / 1e6,
+        **asdict(run.config),
+        **measured,
+        unigram=unigram_loss(run.reviews, batches, len(run.tokenizer)),
+        steps_done=run.step,
+        tokens_done=run.tokens / 1e6,
+        hours=run.seconds / 3600,
+        machine=machine,
+        options=" ".join(
+            f"--{name.replace('_', '-')} {value}"
+            for name, value in asdict(run.config).items()
+            if value != getattr(PretrainingConfig(), name)
+        ),
+    )
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bift_utils.pretraining", description=__doc__)
+    parser.add_argument("state", type=Path, help="folder of the run: log and saved state")
+    for name, value in asdict(PretrainingConfig()).items():
+        parser.add_argument("--" + name.replace("_", "-"), type=type(value), default=value)
+    parser.add_argument("--output", type=Path, help="folder that receives the checkpoint")
+    parser.add_argument("--until", type=int, help="stop (resumably) at this step")
+    parser.add_argument("--machine", default=f"{os.cpu_count()} CPU cores", help="for the card")
+    options = vars(parser.parse_args(arguments))
+    state, output, until, machine = (
+        options.pop(name) for name in ("state", "output", "until", "machine")
+    )
+    if output is not None and (output / "config.json").exists():
+        parser.error(f"{output} already holds a checkpoint; choose another folder.")
+    config = PretrainingConfig(**options)
+    run = PretrainingRun(state, config)
+    run.train(config.steps if until is None else until)
+    if output is not None:
+        export(run, output, machine)
+
+
+if __name__ == "__main__":
+    main()

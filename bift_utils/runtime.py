@@ -1,0 +1,88 @@
+"""Seeds, devices, the environment report, and the band helper that guards measured numbers."""
+
+import os
+import platform
+import random
+from importlib import metadata
+
+import torch
+
+
+def set_seed(seed: int) -> None:
+    """Seed Python, NumPy and PyTorch (all devices), for the random choices that take no generator.
+
+    Dropout and weight initialisation are such choices; masking and shuffling take generators of
+    their own (`make_generator`), so that adding one never shifts the others.
+
+    Introduced in notebook 00.
+    """
+    import numpy
+
+    random.seed(seed)
+    numpy.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def make_generator(*seeds: int) -> torch.Generator:
+    """Return a CPU generator whose stream depends on all of `seeds` (a run, then a step, say).
+
+    Random draws happen on the CPU on every machine, so that a GPU sees the same masks.
+
+    Introduced in notebook 00.
+    """
+    if not seeds:
+        raise ValueError("make_generator() was given no seed; pass at least one integer.")
+    state = 0
+    for seed in seeds:  # a small mixing step: (1, 2) and (2, 1) give unrelated streams
+        state = (state * 6364136223846793005 + int(seed) + 1442695040888963407) % 2**63
+    return torch.Generator().manual_seed(state)
+
+
+def get_device() -> torch.device:
+    """Return the GPU if PyTorch can use one, else the CPU.
+
+    Introduced in notebook 00.
+    """
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def quiet_libraries() -> None:
+    """Keep `transformers` quiet (no progress bars, no load reports); network use is left alone."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+
+
+def environment_report() -> dict[str, str]:
+    """Return what this session runs on: Python, library versions, device and thread count.
+
+    Introduced in notebook 00.
+    """
+    names = ("bift-utils", "torch", "transformers", "accelerate", "scikit-learn", "matplotlib")
+    report = {"Python": platform.python_version()}
+    report.update({name: metadata.version(name) for name in names})
+    device = get_device()
+    report["device"] = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    report["threads"] = f"{torch.get_num_threads()} of {os.cpu_count()} cores"
+    return report
+
+
+def report(name: str, value: float, low: float, high: float) -> None:
+    """Print that `value` lies in the band [low, high], or raise.
+
+    The printed line holds the name and the band, not the value: it is the same on every machine
+    while the measurement may differ in its last digits. Bands are recorded over five seeds.
+
+    Raises:
+        AssertionError: the value is outside the band, or is not a number.
+
+    Introduced in notebook 00.
+    """
+    value = float(value)
+    if not low <= value <= high:
+        raise AssertionError(
+            f"{name}: measured {value:.4g}, expected between {low:g} and {high:g}. "
+            "Run the notebook from the top; if it fails again, the result itself has changed."
+        )
+    print(f"{name}: between {low:g} and {high:g} ✓")
