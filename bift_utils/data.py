@@ -5,6 +5,7 @@ import importlib.resources
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader, Sampler
@@ -110,8 +111,9 @@ def split_texts(
 ) -> dict[str, LabelledTexts]:
     """Split into train, validation and test, stratified by label, equal texts kept on one side.
 
-    Texts that differ only in case or spacing count as equal. The parts are those of this project:
-    scores on them are not scores on a data set's official test.
+    Texts that differ only in case or spacing count as equal. Each part is in random order, so its
+    first n examples are a random sample. The parts are those of this project: scores on them are
+    not scores on a data set's official test.
 
     Args:
         data: the examples.
@@ -151,7 +153,7 @@ def split_texts(
         ) from error
     parts = {"train": train, "validation": validation, "test": test}
     return {
-        name: data.take(sorted(i for group in part for i in members[group]))
+        name: data.take([i for group in part for i in members[group]])
         for name, part in parts.items()
     }
 
@@ -282,3 +284,18 @@ def make_loader(
         return DataLoader(encoded, batch_size=batch_size, collate_fn=collator, generator=generator)
     sampler = LengthBucketSampler(encoded.lengths, batch_size, seed)
     return DataLoader(encoded, batch_sampler=sampler, collate_fn=collator, generator=generator)
+
+
+def result_file(name: str) -> Path:
+    """Return the path of a committed result (a CSV) that ships with the package.
+
+    Raises:
+        FileNotFoundError: there is no such result; the message names those that exist.
+
+    Introduced in notebook 06.
+    """
+    folder = Path(str(importlib.resources.files("bift_utils"))) / "results"
+    if not (folder / name).is_file():
+        present = sorted(path.name for path in folder.glob("*.csv"))
+        raise FileNotFoundError(f"There is no result {name!r}; expected one of {present}.")
+    return folder / name

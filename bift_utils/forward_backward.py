@@ -1,9 +1,9 @@
 """Exact inference by forward–backward, for hidden-Markov text seen through a corruption channel.
 
 Shapes: C classes, N sequences, T positions, K hidden states, V tokens. Tokens are 0…V−1, and V is
-[MASK]. Everything is computed on the CPU in float64. Classes are kept apart to the end, each with
-a scale of its own: in one common scale, a class that falls behind by a factor of 1e308 would be
-lost, even if the rest of the sentence brought it back.
+[MASK]. Everything is computed on the CPU in float64. Each class has a scale of its own, so that one
+that falls behind by any factor can still come back. The states of a class share a scale: there a
+factor of 1e308 is final, so topics that never change belong in classes, not in states.
 """
 
 from abc import ABC, abstractmethod
@@ -49,9 +49,8 @@ class CorruptionChannel:
 
     def selected_matrix(self, vocab_size: int) -> Tensor:
         """Return P(z | x, selected), (V, V + 1): a row per token x, the last column for [MASK]."""
-        kept = 1.0 - self.mask_replace_prob - self.random_replace_prob
-        matrix = torch.eye(vocab_size, vocab_size + 1, dtype=torch.float64)
-        matrix *= kept if kept > 1e-12 else 0.0  # 1 − 0.9 − 0.1 leaves −3e-17, which means 0
+        kept = max(0.0, 1.0 - self.mask_replace_prob - self.random_replace_prob)
+        matrix = kept * torch.eye(vocab_size, vocab_size + 1, dtype=torch.float64)
         matrix[:, :-1] += self.random_replace_prob / vocab_size
         matrix[:, -1] = self.mask_replace_prob
         return matrix
@@ -123,9 +122,20 @@ def backward(tables: Tables, evidence: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def mix_classes(states: Tensor, log_mass: Tensor) -> Tensor:
-    """Return P(class, state), (C, N, T, K), from (C, N, T, K) weights and their (C, N, T) logs."""
+    """Return P(class, state), (C, N, T, K), from weights (C, N, T, K) and a log factor (C, N, T).
+
+    Raises:
+        ValueError: every weight at some position has become zero.
+    """
     states, mass = _rescale(states)
-    return (log_mass + mass.log()).softmax(0).unsqueeze(-1) * states
+    log_mass = log_mass + mass.log()
+    if (log_mass == -torch.inf).all(0).any():
+        raise ValueError(
+            "What stands to the left and what stands to the right favour different states by more "
+            "than float64 can hold (a factor of 1e308). Shorten the sequences, or make states "
+            "that never follow one another into classes of a ClassConditionalLanguage."
+        )
+    return log_mass.softmax(0).unsqueeze(-1) * states
 
 
 class ExactInference(ABC):

@@ -94,11 +94,11 @@ def plot_curves(
     Introduced in notebook 06.
     """
     figure, axes = plt.subplots()
-    order = list(COLOURS)
+    order, ends = list(COLOURS), []
     for i, (name, (x, y)) in enumerate(curves.items()):
         colour = COLOURS[(colours or {}).get(name, order[i % 4])]
         axes.plot(x, y, color=colour, marker="o" if len(x) <= 20 else None, markersize=4)
-        axes.annotate(f" {name}", (x[-1], y[-1]), color=colour, va="center", annotation_clip=False)
+        ends.append((y[-1], x[-1], name, colour))
     for lines, style in ((baselines or {}, ":"), (optima or {}, "--")):
         for name, height in lines.items():
             axes.axhline(height, color=COLOURS["neutral"], linestyle=style, linewidth=1.2)
@@ -110,8 +110,18 @@ def plot_curves(
                 fontsize=9,
                 color=COLOURS["neutral"],
             )
+    _name_curves(axes, ends)
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
     return figure
+
+
+def _name_curves(axes, ends: list[tuple[float, float, str, str]]) -> None:
+    """Write each curve's name beside its end, moved up where two would overlap."""
+    low, high = axes.get_ylim()
+    height = None
+    for y, x, name, colour in sorted(ends):
+        height = y if height is None else max(y, height + 0.07 * (high - low))
+        axes.annotate(f" {name}", (x, height), color=colour, va="center", annotation_clip=False)
 
 
 def plot_history(history, title: str, smooth: int = 20) -> Figure:
@@ -191,4 +201,62 @@ def plot_seeds(
     axes.set(xlabel=xlabel, yticks=range(len(results)), yticklabels=list(results))
     axes.set_title(title, pad=18 if baselines else 6)
     axes.set_ylim(len(results) - 0.5, -0.5)
+    return figure
+
+
+def plot_bift_chart() -> Figure:
+    """Draw the method: one text read twice, one encoder, two heads, one weighted loss.
+
+    After the chart in section 2.3 of the article. Introduced in notebook 00.
+    """
+    figure, axes = plt.subplots(figsize=(WIDTH + 1.6, 2.9))
+    axes.set(xlim=(0, 10), ylim=(0, 4), title="One encoder serves two objectives at once")
+    axes.axis("off")
+    boxes = {
+        "clean": (1.2, 3.0, "review as it is\na fine film", "task"),
+        "masked": (1.2, 1.0, "the same, masked\na [MASK] film", "mlm"),
+        "encoder": (3.9, 2.0, "pre-trained\nBERT encoder\n(shared)", "neutral"),
+        "task": (6.4, 3.0, "classifier head\ngood or bad?", "task"),
+        "mlm": (6.4, 1.0, "masked-LM head\nwhich word?", "mlm"),
+        "loss": (8.9, 2.0, "λ · L_MLM +\n(1 − λ) · L_task", "joint"),
+    }
+    for x, y, text, colour in boxes.values():
+        axes.text(
+            x, y, text, ha="center", va="center", fontsize=9,
+            bbox={"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": COLOURS[colour],
+                  "linewidth": 1.8},
+        )  # fmt: skip
+    arrows = [
+        ("clean", "encoder"), ("masked", "encoder"), ("encoder", "task"),
+        ("encoder", "mlm"), ("task", "loss"), ("mlm", "loss"),
+    ]  # fmt: skip
+    for start, end in arrows:
+        (x0, y0, _, _), (x1, y1, _, _) = boxes[start], boxes[end]
+        axes.annotate(
+            "", (x1 - 0.95, y1 + 0.3 * (y0 - y1)), (x0 + 1.05, y0 - 0.1 * (y0 - y1)),
+            arrowprops={"arrowstyle": "->", "color": COLOURS["neutral"]},
+        )  # fmt: skip
+    return figure
+
+
+def plot_rows(picture, rows: Sequence[str], title: str) -> Figure:
+    """Draw a batch as squares: white for padding, grey for read, blue for read and asked for.
+
+    Args:
+        picture: (R, T) array of 0, 1 and 2 in that order of meaning.
+        rows: one name a row.
+        title: the finding.
+
+    Introduced in notebook 06.
+    """
+    from matplotlib.colors import ListedColormap
+
+    figure, axes = plt.subplots(figsize=(WIDTH, 0.9 + 0.3 * len(rows)))
+    colours = ListedColormap(["white", COLOURS["light"], COLOURS["mlm"]])
+    axes.pcolormesh(picture, cmap=colours, vmin=0, vmax=2, edgecolors="white", linewidth=2)
+    axes.set(title=title, xlabel="position in the row (token)")
+    axes.set_xticks([i + 0.5 for i in range(len(picture[0]))], range(len(picture[0])))
+    axes.set_yticks([i + 0.5 for i in range(len(rows))], rows)
+    axes.tick_params(length=0)
+    axes.invert_yaxis()
     return figure

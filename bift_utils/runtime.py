@@ -68,6 +68,21 @@ def environment_report() -> dict[str, str]:
     return report
 
 
+def check_environment() -> None:
+    """Print that this session has what the notebooks need, or raise and say what is wrong.
+
+    Raises:
+        RuntimeError: a matrix product on the device goes wrong.
+
+    Introduced in notebook 00.
+    """
+    device = get_device()
+    product = torch.ones(8, 8, device=device) @ torch.ones(8, 8, device=device)
+    if not bool((product == 8).all()):
+        raise RuntimeError(f"A matrix product on {device} gave a wrong result; use the CPU.")
+    print("this machine is ready ✓")
+
+
 def report(name: str, value: float, low: float, high: float) -> None:
     """Print that `value` lies in the band [low, high], or raise.
 

@@ -1,0 +1,182 @@
+"""One check for each exercise: passed, not attempted yet, or failed with the likely mistake.
+
+A check takes the learner's function, tries it on inputs chosen so that common mistakes show, and
+prints one line or two. It never raises: a failed exercise leaves the notebook usable.
+"""
+
+import ast
+import inspect
+import math
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from bift_utils.losses import IGNORE_INDEX
+
+
+class Mistake(Exception):
+    """Raised inside a check, with what differs and the likely cause."""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """Outcome of a check: `status` is "passed", "not attempted yet" or "failed"."""
+
+    exercise: str
+    status: str
+    message: str = ""
+
+    def __str__(self) -> str:
+        mark = {"passed": "✓", "not attempted yet": "…", "failed": "✗"}[self.status]
+        text = f"{mark} Exercise {self.exercise}: {self.status}"
+        return f"{text}\n  {self.message}" if self.message else text
+
+
+def is_stub(function: Callable) -> bool:
+    """Say whether a function still has the stub's `...` as a statement or a value."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, SyntaxError, TypeError):
+        return False
+    return any(isinstance(node, ast.Constant) and node.value is ... for node in ast.walk(tree))
+
+
+def run_check(exercise: str, function: Callable, stages: Callable[[Callable], None]) -> CheckResult:
+    """Run the stages of a check on a learner's function, print the outcome and return it."""
+    if is_stub(function):
+        result = CheckResult(exercise, "not attempted yet")
+    else:
+        try:
+            stages(function)
+            result = CheckResult(exercise, "passed")
+        except Mistake as mistake:
+            result = CheckResult(exercise, "failed", str(mistake))
+        except Exception as error:  # whatever the learner's code raises is shown, not raised
+            kind = type(error).__name__
+            result = CheckResult(exercise, "failed", f"Your function raised {kind}: {error}")
+    print(result)
+    return result
+
+
+def _number(value) -> float:
+    """Return the learner's answer as a float, or say what it is instead."""
+    if value is None:
+        raise Mistake("Your function returned None. Is a `return` missing?")
+    if isinstance(value, torch.Tensor) and value.numel() != 1:
+        raise Mistake(
+            f"Expected a single number, got a tensor of shape {tuple(value.shape)}. "
+            "Is a sum or a mean missing?"
+        )
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise Mistake(f"Expected a number, got {type(value).__name__}.") from None
+
+
+def check_joint_loss(function: Callable) -> CheckResult:
+    """Check exercise 06.1: `function(mlm_loss, task_loss, mlm_weight)` is the joint loss."""
+
+    def stages(function):
+        mlm, task = torch.tensor(4.0), torch.tensor(0.5)
+        answer = _number(function(mlm, task, 0.25))
+        wrong = {
+            0.25 * 0.5 + 0.75 * 4.0: "The weights are swapped: λ belongs to the masked-LM loss.",
+            0.25 * 4.0 + 0.5: "The task loss has lost its weight: it is 1 − λ.",
+            4.0 + 0.25 * 0.5: "λ weighs the task loss here and nothing weighs the masked-LM loss.",
+            0.5 * (0.25 * 4.0 + 0.75 * 0.5): "The sum is halved; the two weights already sum to 1.",
+        }
+        for value, cause in wrong.items():
+            if math.isclose(answer, value, rel_tol=1e-5):
+                raise Mistake(f"For L_MLM = 4, L_task = 0.5, λ = 0.25 you gave {answer:g}. {cause}")
+        if not math.isclose(answer, 1.375, rel_tol=1e-5):
+            raise Mistake(
+                f"For L_MLM = 4, L_task = 0.5, λ = 0.25 you gave {answer:g}; "
+                "by hand it is 0.25·4 + 0.75·0.5 = 1.375."
+            )
+        nothing = torch.tensor(float("nan"))  # the mean over a batch with no blank
+        if not math.isclose(_number(function(nothing, task, 0.0)), 0.5, rel_tol=1e-5):
+            raise Mistake(
+                "With λ = 0 and L_MLM = NaN (a batch with no blank) the answer should be L_task. "
+                "0 · NaN is NaN: leave a term out when its weight is zero."
+            )
+        if not math.isclose(_number(function(mlm, nothing, 1.0)), 4.0, rel_tol=1e-5):
+            raise Mistake(
+                "With λ = 1 and L_task = NaN (no labelled row) the answer should be L_MLM. "
+                "The rule for zero weights holds for both terms."
+            )
+
+    return run_check("06.1", function, stages)
+
+
+def check_joint_rows(function: Callable) -> CheckResult:
+    """Check exercise 06.2: `function(labels, mlm_labels)` gives the labels of a joint batch."""
+
+    def stages(function):
+        labels = torch.tensor([1, 0])
+        mlm_labels = torch.tensor([[IGNORE_INDEX, 7, IGNORE_INDEX], [IGNORE_INDEX, 9, 5]])
+        kept = labels.clone(), mlm_labels.clone()
+        answer = function(labels, mlm_labels)
+        if not (isinstance(answer, tuple) and len(answer) == 2):
+            raise Mistake("Expected two tensors: return row_labels, row_mlm_labels.")
+        rows, blanks = answer
+        if not (torch.equal(labels, kept[0]) and torch.equal(mlm_labels, kept[1])):
+            raise Mistake("Your function changed its inputs. Build new tensors instead.")
+        if tuple(rows.shape) != (4,) or tuple(blanks.shape) != (4, 3):
+            raise Mistake(
+                f"Two sentences make four rows: expected shapes (4,) and (4, 3), got "
+                f"{tuple(rows.shape)} and {tuple(blanks.shape)}. Stack along the first dimension."
+            )
+        if (rows[2:] != IGNORE_INDEX).any():
+            raise Mistake(
+                "A masked row still has its class label, so the classifier would be trained on "
+                "text with holes. Give rows 2 and 3 the label −100."
+            )
+        if (blanks[:2] != IGNORE_INDEX).any():
+            raise Mistake(
+                "A clean row still has masked-LM labels: the model would be asked for a word that "
+                "it can see. Give rows 0 and 1 the label −100 everywhere."
+            )
+        if not (torch.equal(rows[:2], labels) and torch.equal(blanks[2:], mlm_labels)):
+            raise Mistake("Clean rows come first with their classes, masked rows second.")
+
+    return run_check("06.2", function, stages)
+
+
+def check_early_stopping(function: Callable) -> CheckResult:
+    """Check exercise 06.3: `function(scores, patience)` returns (best, stop) evaluation numbers."""
+    cases = [  # scores, patience, answer, and what each near miss gives away
+        ([0.6, 0.7, 0.69, 0.68], 2, (1, 3), {(3, 3): "Keep the best weights, not the last."}),
+        (
+            [0.6, 0.7, 0.69, 0.68, 0.67, 0.9],
+            2,
+            (1, 3),
+            {
+                (1, 4): "You stop one evaluation too late.",
+                (1, 2): "You stop one evaluation too early.",
+                (5, 5): "A run that has stopped never sees what comes after.",
+            },
+        ),
+        (
+            [0.6, 0.59, 0.7, 0.69, 0.71, 0.7, 0.69],
+            2,
+            (4, 6),
+            {(2, 3): "The count of evaluations without improvement starts again at a new best."},
+        ),
+        ([0.7, 0.7, 0.7], 2, (0, 2), {(2, 2): "An equal score is no improvement."}),
+        ([0.5, 0.6, 0.7], 1, (2, 2), {}),
+    ]
+
+    def stages(function):
+        for scores, patience, expected, causes in cases:
+            answer = function(list(scores), patience)
+            if not (isinstance(answer, tuple) and len(answer) == 2):
+                raise Mistake(f"Expected two numbers (best, stop), got {answer!r}.")
+            if answer != expected:
+                raise Mistake(
+                    f"For scores {scores} and patience {patience} you gave {answer}; "
+                    f"expected {expected}. {causes.get(answer, '')}".strip()
+                )
+
+    return run_check("06.3", function, stages)

