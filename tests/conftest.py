@@ -14,7 +14,24 @@ from transformers import BertConfig, BertTokenizer
 from bift_utils.corpus import SPECIAL_TOKENS
 from bift_utils.modeling import new_model
 
-WORDS = "a the film was good bad dull warm funny not very , . story cast and".split()
+WORDS = [
+    "a",
+    "the",
+    "film",
+    "was",
+    "good",
+    "bad",
+    "dull",
+    "warm",
+    "funny",
+    "not",
+    "very",
+    ",",
+    ".",
+    "story",
+    "cast",
+    "and",
+]
 
 
 def pytest_collection_modifyitems(items):

@@ -27,14 +27,18 @@ LEVELS = {
     "study": 7,
 }
 SAME_LEVEL = {("synthetic", "forward_backward")}  # one part of a whole
-MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+FILES = {}  # module name to its files; `checks` is a package with one file a notebook
+for path in sorted(PACKAGE.rglob("*.py")):
+    name = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if name != "__init__":
+        FILES.setdefault(name, []).append(path)
+MODULES = sorted(FILES)
 
 
 def imported(module):
     """Return the names of the modules of this package that a module imports, wherever it does."""
-    tree = ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
     names = set()
-    for node in ast.walk(tree):
+    for node in (node for tree in trees(module) for node in ast.walk(tree)):
         if isinstance(node, ast.ImportFrom) and node.module:
             assert node.level == 0, "write absolute imports"
             if node.module == "bift_utils":
@@ -43,7 +47,11 @@ def imported(module):
                 names.add(node.module.split(".")[1])
         elif isinstance(node, ast.Import):
             names |= {a.name.split(".")[1] for a in node.names if a.name.startswith("bift_utils.")}
-    return names
+    return names - {module}
+
+
+def trees(module):
+    return [ast.parse(path.read_text(encoding="utf-8")) for path in FILES[module]]
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -59,13 +67,13 @@ def test_commands_are_imported_by_no_module():
 
 
 def test_nothing_is_re_exported():
-    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
-    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    for path in PACKAGE.rglob("__init__.py"):
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        assert not [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_public_names_are_documented(module):
-    tree = ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
-    for node in tree.body:
+    for node in (node for tree in trees(module) for node in tree.body):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
             assert ast.get_docstring(node) or node.name == "main", f"{module}.{node.name}"

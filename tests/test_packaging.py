@@ -110,3 +110,12 @@ def test_commands_explain_themselves(command):
         [sys.executable, "-m", f"bift_utils.{command}", "--help"], capture_output=True, check=True
     )
     assert b"usage: python -m bift_utils." + command.encode() in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["check"], ["format", "--check"]])
+def test_code_style(arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *arguments, "--no-cache", "bift_utils", "tests", ".ci"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
