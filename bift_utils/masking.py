@@ -8,6 +8,8 @@ import torch
 from bift_utils.data import pad_batch
 from bift_utils.losses import IGNORE_INDEX, check_mlm_weight
 
+OUTCOMES = ("not selected", "[MASK]", "random", "kept")  # what can become of a token
+
 
 @dataclass(frozen=True)
 class MaskingConfig:
@@ -21,6 +23,8 @@ class MaskingConfig:
         mask_replace_prob: share of the selected tokens that become [MASK].
         random_replace_prob: share of the selected tokens replaced by a random ordinary token; the
             rest stay as they are. The three shares are BERT's 80/10/10 by default.
+        continues: (V,) bool, True for ids of word pieces that continue a word (`##` in BERT); when
+            given, the pieces of a word are selected together. None selects each token alone.
 
     Raises:
         ValueError: a rate is outside its range.
@@ -33,6 +37,7 @@ class MaskingConfig:
     mlm_probability: float = 0.15
     mask_replace_prob: float = 0.8
     random_replace_prob: float = 0.1
+    continues: torch.Tensor | None = None
 
     def __post_init__(self):
         if not 0.0 < self.mlm_probability < 1.0:
@@ -48,8 +53,14 @@ class MaskingConfig:
             )
 
     @classmethod
-    def from_tokenizer(cls, tokenizer, **rates) -> "MaskingConfig":
-        """Read [MASK] and the special tokens from a tokenizer; `rates` as in the class."""
+    def from_tokenizer(cls, tokenizer, whole_words: bool = False, **rates) -> "MaskingConfig":
+        """Read [MASK], the special tokens and the word pieces from a tokenizer.
+
+        Args:
+            tokenizer: a BERT tokenizer.
+            whole_words: select the pieces of a word together.
+            rates: `mlm_probability`, `mask_replace_prob`, `random_replace_prob`, as in the class.
+        """
         if tokenizer.mask_token_id is None:
             raise ValueError(
                 f"The tokenizer {type(tokenizer).__name__} has no [MASK] token; "
@@ -57,7 +68,37 @@ class MaskingConfig:
             )
         ordinary = torch.ones(len(tokenizer), dtype=torch.bool)
         ordinary[tokenizer.all_special_ids] = False
-        return cls(tokenizer.mask_token_id, ordinary, **rates)
+        continues = None
+        if whole_words:
+            tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+            continues = torch.tensor([token.startswith("##") for token in tokens])
+        return cls(tokenizer.mask_token_id, ordinary, continues=continues, **rates)
+
+
+def first_pieces(
+    input_ids: torch.Tensor, ordinary: torch.Tensor, continues: torch.Tensor
+) -> torch.Tensor:
+    """Return for each position the position of the first piece of its word.
+
+    A piece continues the word to its left, unless there is none: at the start of a row, or after a
+    special token (in text cut in mid-word), it begins a word of its own.
+
+    Args:
+        input_ids: (..., T), token ids below V.
+        ordinary: (V,) bool, False for special tokens.
+        continues: (V,) bool, True for ids that continue a word (`##` in BERT).
+
+    Returns:
+        Positions 0…T−1, shaped as `input_ids`. Two positions belong to one word exactly when
+        their answers are equal.
+
+    Introduced in notebook 02.
+    """
+    inside = continues[input_ids]
+    inside[..., 1:] &= ordinary[input_ids[..., :-1]]
+    inside[..., :1] = False
+    positions = torch.arange(input_ids.shape[-1]).expand(input_ids.shape)
+    return positions.masked_fill(inside, 0).cummax(-1).values
 
 
 def mask_tokens(
@@ -68,6 +109,9 @@ def mask_tokens(
     Each ordinary token is selected independently with `mlm_probability`. One uniform number a
     position decides everything, so the outcomes cannot overlap: with rate m and shares a, b it is
     [MASK] below m·a, a random token below m·(a + b), and kept as it is below m.
+
+    With `config.continues`, each word is selected with `mlm_probability`, all its pieces or none,
+    and every piece of a selected word then gets its own outcome, as in BERT's whole-word variant.
 
     Args:
         input_ids: (..., T), token ids below V.
@@ -81,9 +125,11 @@ def mask_tokens(
     Source: Devlin et al. 2019, appendix A.1. Introduced in notebook 02.
     """
     ids = input_ids.cpu()
-    uniform = torch.rand(ids.shape, generator=generator)
-    uniform.masked_fill_(~config.ordinary[ids], 1.0)  # special tokens are never selected
     rate = config.mlm_probability
+    uniform = torch.rand(ids.shape, generator=generator)
+    if config.continues is not None:
+        uniform = _draw_for_words(uniform, ids, config, generator)
+    uniform.masked_fill_(~config.ordinary[ids], 1.0)  # special tokens are never selected
     as_mask = uniform < rate * config.mask_replace_prob
     as_random = uniform < rate * (config.mask_replace_prob + config.random_replace_prob)
     as_random &= ~as_mask
@@ -93,6 +139,39 @@ def mask_tokens(
     drawn = torch.randint(len(choices), (int(as_random.sum()),), generator=generator)
     corrupted[as_random] = choices[drawn]
     return corrupted.to(input_ids.device), labels.to(input_ids.device)
+
+
+def _draw_for_words(
+    uniform: torch.Tensor, ids: torch.Tensor, config: MaskingConfig, generator: torch.Generator
+) -> torch.Tensor:
+    """Let the first piece of a word decide for all of it; a second draw gives each its outcome."""
+    first = first_pieces(ids, config.ordinary, config.continues)
+    rate = config.mlm_probability
+    # a fresh number below the rate stands for "selected"; the clamp undoes rounding up to the rate
+    fresh = (torch.rand(ids.shape, generator=generator) * rate).clamp(max=rate * (1 - 1e-6))
+    return torch.where(uniform.gather(-1, first) < rate, fresh, 1.0)
+
+
+def outcomes(
+    input_ids: torch.Tensor, corrupted: torch.Tensor, labels: torch.Tensor, mask_token_id: int
+) -> torch.Tensor:
+    """Read off what became of each token: a number 0…3, the place of its name in `OUTCOMES`.
+
+    A random draw that gives the original back cannot be told from "kept", and counts as it.
+
+    Args:
+        input_ids: (...), the clean ids.
+        corrupted: (...), what the model sees.
+        labels: (...), `IGNORE_INDEX` where the token was not selected.
+        mask_token_id: id of [MASK].
+
+    Introduced in notebook 02.
+    """
+    found = torch.full_like(labels, OUTCOMES.index("random"))
+    found[corrupted == input_ids] = OUTCOMES.index("kept")
+    found[corrupted == mask_token_id] = OUTCOMES.index("[MASK]")
+    found[labels == IGNORE_INDEX] = OUTCOMES.index("not selected")
+    return found
 
 
 class SequenceCollator:
@@ -118,6 +197,7 @@ class MaskedLMCollator:
     """Pad encoded texts and hide some of their tokens: a batch for masked-LM alone.
 
     Returns a dict with `input_ids` (corrupted), `attention_mask` and `mlm_labels`, all (B, T).
+    Options as in `MaskingConfig.from_tokenizer`: rates, and `whole_words=True`.
 
     Introduced in notebook 02.
     """

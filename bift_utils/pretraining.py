@@ -32,7 +32,7 @@ from bift_utils.evaluation import evaluate_masked_lm, move_batch
 from bift_utils.loading import load_model, save_checkpoint
 from bift_utils.masking import MaskingConfig, mask_tokens
 from bift_utils.modeling import new_model
-from bift_utils.runtime import make_generator, set_seed
+from bift_utils.runtime import get_device, make_generator, set_seed
 from bift_utils.training import training_step
 
 
@@ -200,7 +200,9 @@ class PretrainingRun:
         }
         set_seed(config.seed)
         self.model = new_model(bert_config(config, self.tokenizer))
-        self.accelerator = Accelerator(mixed_precision=config.precision)
+        self.accelerator = Accelerator(
+            cpu=get_device().type == "cpu", mixed_precision=config.precision
+        )
         self.optimizers = make_optimizers(self.model, config)
         self.model, *self.optimizers = self.accelerator.prepare(self.model, *self.optimizers)
         self.step, self.tokens, self.seconds = 0, 0, 0.0

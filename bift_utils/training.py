@@ -15,6 +15,7 @@ from bift_utils.losses import (
     masked_lm_loss,
     sequence_loss,
 )
+from bift_utils.runtime import get_device
 
 
 def training_step(model, batch: dict[str, torch.Tensor], mlm_weight: float) -> dict:
@@ -178,7 +179,7 @@ def train(
 
     Source: the article, sections 3.3 and 4.3. Introduced in notebook 06.
     """
-    accelerator = Accelerator()
+    accelerator = Accelerator(cpu=get_device().type == "cpu")
     optimizer = make_optimizer(model, config)
     total = config.epochs * len(loader)
     schedule = get_linear_schedule_with_warmup(optimizer, round(config.warmup_share * total), total)

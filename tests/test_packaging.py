@@ -1,5 +1,7 @@
 """README, environment.yml, pyproject.toml and constraints.txt agree with each other."""
 
+import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -28,13 +30,21 @@ def requirements():
     return [Requirement(text) for group in (PROJECT["dependencies"], *extras) for text in group]
 
 
+def load_script(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / ".ci" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def shell_blocks():
-    code = f"import sys; sys.path.insert(0, {str(ROOT / '.ci')!r}); import readme_block, pathlib;"
-    code += (
-        "print('\\0'.join(readme_block.shell_blocks(pathlib.Path('README.md').read_text('utf-8'))))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
-    return done.stdout.decode("utf-8").strip().split("\0")
+    return load_script("readme_block").shell_blocks(README)
+
+
+def test_readme_picture_is_the_figure_of_the_notebook():
+    script = load_script("readme_picture")
+    assert f"({script.PICTURE.as_posix()})" in README
+    assert (ROOT / script.PICTURE).read_bytes() == script.find_picture(ROOT / script.NOTEBOOK)
 
 
 def test_readme_has_two_shell_blocks_that_are_complete():
@@ -119,3 +129,20 @@ def test_code_style(arguments):
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
+
+
+def test_the_pip_section_of_the_environment_file_resolves(tmp_path):
+    """Offline: what is installed here, by the README's command, must satisfy the whole section."""
+    if importlib.util.find_spec("setuptools") is None:
+        pytest.skip("needs setuptools in this environment to read the project's metadata")
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    lines = [line for line in environment["dependencies"][-1]["pip"] if "index-url" not in line]
+    section = tmp_path / "section.txt"
+    section.write_text("\n".join(lines).replace("-c ", f"-c {ROOT.as_posix()}/"), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--dry-run", "--no-index",
+         "--no-build-isolation", "-r", str(section)],
+        cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PIP_FIND_LINKS": ""},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Would install bift-utils" in done.stdout or "already satisfied: torch" in done.stdout

@@ -1,0 +1,56 @@
+"""Each band of a `report` cell holds five recorded seeds and is at most four deviations wide."""
+
+import ast
+import csv
+import statistics
+from pathlib import Path
+
+import nbformat
+import pytest
+
+HERE = Path(__file__).parent
+SMALLEST = 0.01  # a quantity that does not depend on the seed still differs a little by machine
+
+
+def recorded():
+    values = {}
+    with (HERE / "bands.csv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            values.setdefault((row["notebook"], row["name"]), []).append(float(row["value"]))
+    return values
+
+
+def bands():
+    """Return (notebook, name, low, high) for every `report(...)` call in the notebooks."""
+    found = []
+    for path in sorted((HERE.parent / "notebooks").glob("*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type != "code":
+                continue
+            for node in ast.walk(ast.parse(cell.source)):
+                if isinstance(node, ast.Call) and ast.unparse(node.func) == "runtime.report":
+                    name, _, low, high = node.args
+                    numbers = (
+                        ast.literal_eval(name),
+                        ast.literal_eval(low),
+                        ast.literal_eval(high),
+                    )
+                    found.append((path.stem, *numbers))
+    return found
+
+
+@pytest.mark.parametrize("notebook, name, low, high", bands())
+def test_band(notebook, name, low, high):
+    values = recorded().get((notebook, name), [])
+    assert len(values) >= 5, f"record it: python tests/record_bands.py {notebook}"
+    assert low <= min(values) and max(values) <= high
+    allowed = max(4 * statistics.stdev(values), SMALLEST * max(1.0, abs(values[0])))
+    assert high - low <= allowed * 1.05, f"at most {allowed:.3g} wide"  # ends may be rounded
+
+
+def test_every_notebook_reports_something():
+    assert {band[0] for band in bands()} == {p.stem for p in HERE.parent.glob("notebooks/*.ipynb")}
+
+
+def test_the_record_has_no_leftovers():
+    assert set(recorded()) == {(notebook, name) for notebook, name, _, _ in bands()}
