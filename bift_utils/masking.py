@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from bift_utils.data import pad_batch
+from bift_utils.forward_backward import CorruptionChannel
 from bift_utils.losses import IGNORE_INDEX, check_mlm_weight
 
 OUTCOMES = ("not selected", "[MASK]", "random", "kept")  # what can become of a token
@@ -40,17 +41,14 @@ class MaskingConfig:
     continues: torch.Tensor | None = None
 
     def __post_init__(self):
-        if not 0.0 < self.mlm_probability < 1.0:
-            raise ValueError(
-                f"mlm_probability was given as {self.mlm_probability}; expected a rate between 0 "
-                "and 1, both excluded (BERT uses 0.15)."
-            )
-        shares = (self.mask_replace_prob, self.random_replace_prob)
-        if min(shares) < 0.0 or sum(shares) > 1.0 + 1e-12:
-            raise ValueError(
-                f"mask_replace_prob and random_replace_prob were given as {shares[0]} and "
-                f"{shares[1]}; expected two shares from 0 to 1 that sum to at most 1."
-            )
+        _ = self.channel  # building it checks the rates
+
+    @property
+    def channel(self) -> CorruptionChannel:
+        """The same rates as a table of probabilities, for exact posteriors (notebook 03)."""
+        return CorruptionChannel(
+            self.mlm_probability, self.mask_replace_prob, self.random_replace_prob
+        )
 
     @classmethod
     def from_tokenizer(cls, tokenizer, whole_words: bool = False, **rates) -> "MaskingConfig":

@@ -114,7 +114,7 @@ def run_study(options) -> None:
     results = Results(options.output)
     common = {key: machine[key] for key in ("device", "torch", "transformers")}
     shared = ("checkpoint", "pooling", "dropout", "epochs", "learning_rate", "batch_size")
-    for seed in tqdm(range(options.seeds), unit="seed"):
+    for seed in tqdm(range(options.first_seed, options.first_seed + options.seeds), unit="seed"):
         parts = split_texts(reviews, seed=seed)
         common |= {"seed": seed, "train_texts": len(parts["train"])}
         if Results.key({"method": "majority", "seed": seed}) not in results.done:
@@ -136,11 +136,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bift_utils.study", description=__doc__)
     parser.add_argument("output", type=Path, help="CSV to write or to go on with")
     parser.add_argument("--mlm-weights", type=float, nargs="+", default=[0.0, 0.3])
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=5, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--checkpoint", default="bift-mini")
     parser.add_argument("--pooling", default="mean")
     parser.add_argument("--dropout", type=float, default=0.1)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--learning-rate", type=float, default=3e-4)
     parser.add_argument("--batch-size", type=int, default=32)
     run_study(parser.parse_args(arguments))

@@ -77,7 +77,7 @@ class TrainingConfig:
     """
 
     mlm_weight: float = 0.3
-    epochs: int = 4
+    epochs: int = 3
     learning_rate: float = 3e-4
     warmup_share: float = 0.1
     weight_decay: float = 0.01

@@ -2,7 +2,7 @@
 
 import os
 
-# before any library reads them: no hub, no progress bars, one thread for the small models
+# before any library reads them: no hub, no progress bars
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 

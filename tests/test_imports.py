@@ -20,6 +20,7 @@ LEVELS = {
     "masking": 2,
     "corpus": 3,
     "evaluation": 3,
+    "masking_zoo": 3,
     "training": 4,
     "widgets": 5,
     "checks": 6,

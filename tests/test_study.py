@@ -1,0 +1,183 @@
+import csv
+import itertools
+
+import pytest
+import torch
+from conftest import tiny_config
+
+from bift_utils import study
+from bift_utils.data import LabelledTexts, split_texts
+from bift_utils.evaluation import (
+    bag_of_words_probabilities,
+    classification_metrics,
+    majority_accuracy,
+)
+from bift_utils.loading import save_checkpoint
+from bift_utils.modeling import new_model
+
+SETTINGS = ["--mlm-weights", "0", "0.3", "--seeds", "2", "--epochs", "1", "--batch-size", "16"]
+METHODS = [("majority", ""), ("bag of words", ""), ("plain", "0.0"), ("joint", "0.3")]
+
+
+def make_reviews():
+    """Sixty texts in tiny's vocabulary; the last word tells the class, 24 of 60 are positive."""
+    words = itertools.product(["the", "a"], ["film", "story", "cast"], ["was", "was not", "and"])
+    starts = [" ".join(parts) for parts in itertools.product(map(" ".join, words), ["very", ","])]
+    texts = [f"{start} good ." for start in starts[:24]] + [f"{start} dull ." for start in starts]
+    return LabelledTexts(texts, [1] * 24 + [0] * 36)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tokenizer, tmp_path_factory):
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("tiny") / "checkpoint"
+    save_checkpoint(new_model(tiny_config(tokenizer)), tokenizer, folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_reviews():
+    def load(source):
+        assert source == "rotten_tomatoes"
+        return make_reviews()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "load_reviews", load)
+        yield
+
+
+def run(path, checkpoint):
+    study.main([str(path), *SETTINGS, "--checkpoint", checkpoint])
+
+
+@pytest.fixture(scope="module")
+def finished(checkpoint, tmp_path_factory, few_reviews):
+    path = tmp_path_factory.mktemp("study") / "new" / "results.csv"
+    run(path, checkpoint)
+    return path
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def without_seconds(path):
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows(path)]
+
+
+def test_there_is_one_row_for_each_method_and_seed(finished):
+    found = [(row["method"], row["mlm_weight"], row["seed"]) for row in rows(finished)]
+    assert found == [(*method, seed) for seed in "01" for method in METHODS]
+
+
+def test_a_row_of_training_has_every_column(finished, checkpoint):
+    trained = [row for row in rows(finished) if row["method"] in ("plain", "joint")]
+    for row in trained:
+        assert tuple(row) == study.COLUMNS
+        assert all(row.values()), row
+        assert row["checkpoint"] == checkpoint
+        assert (row["train_texts"], row["updates"], row["epochs"]) == ("42", "3", "1")
+        assert 1 <= int(row["best_step"]) <= 3
+        for part in ("validation", "test"):
+            assert 0 <= float(row[f"{part}_accuracy"]) <= 1
+            assert 0 < float(row[f"{part}_loss"]) < 10
+    assert len({row["test_loss"] for row in trained}) == 4
+
+
+def test_baselines_are_those_of_the_parts_of_the_seed(finished):
+    for row in rows(finished):
+        parts = split_texts(make_reviews(), seed=int(row["seed"]))
+        train, test = parts["train"], parts["test"]
+        if row["method"] == "majority":
+            expected = majority_accuracy(train.labels, test.labels)
+            assert float(row["test_accuracy"]) == pytest.approx(expected)
+        if row["method"] == "bag of words":
+            found = bag_of_words_probabilities(train.texts, train.labels, test.texts)
+            expected = classification_metrics(found, test.labels)
+            assert float(row["test_accuracy"]) == expected["accuracy"] == 1.0  # one word tells
+            assert float(row["test_loss"]) == pytest.approx(expected["loss"], abs=1e-5)
+
+
+def test_the_majority_is_that_of_the_training_part():
+    part = LabelledTexts(["good film", "dull film", "good cast"], [1, 0, 1])
+    train = LabelledTexts(["good story", "dull story", "dull one"], [1, 0, 0])
+    found = study.run_baselines({"train": train, "validation": part, "test": part})
+    assert found["majority"]["test_accuracy"] == pytest.approx(1 / 3)
+
+
+def test_each_run_trains_with_its_weight_and_draws_masks_by_its_seed(
+    checkpoint, tmp_path, monkeypatch
+):
+    weights, masks = [], []
+    train = study.train
+
+    def watched(model, loader, config, evaluate):
+        collator = loader.collate_fn
+        weights.append((config.mlm_weight, collator.mlm_weight))
+        masks.append(collator.masked.generator.initial_seed())
+        return train(model, loader, config, evaluate)
+
+    monkeypatch.setattr(study, "train", watched)
+    run(tmp_path / "results.csv", checkpoint)
+    assert weights == [(0.0, 0.0), (0.3, 0.3)] * 2
+    assert masks[0] == masks[1] != masks[2] == masks[3]
+
+
+def test_the_test_part_is_scored_once_and_does_not_choose_the_weights(
+    finished, checkpoint, tmp_path, monkeypatch
+):
+    sizes = []
+    evaluate = study.evaluate_sequence
+
+    def watched(model, batches):
+        sizes.append(len(batches))
+        return evaluate(model, batches)
+
+    monkeypatch.setattr(study, "evaluate_sequence", watched)
+    monkeypatch.setattr(study, "make_loader", tagged(study.make_loader))
+    study.main([
+        str(tmp_path / "one.csv"), "--mlm-weights", "0", "--seeds", "1", "--epochs", "1",
+        "--checkpoint", checkpoint,
+    ])  # fmt: skip
+    assert sizes[-2:] == [1, 2]
+    assert set(sizes[:-1]) == {1}
+
+
+def tagged(make_loader):
+    """Give the third loader, that of the test part, two batches, so that it can be told apart."""
+    calls = itertools.count(1)
+
+    def make(encoded, collator, batch_size, *args, **options):
+        third = next(calls) == 3
+        return make_loader(encoded, collator, 5 if third else batch_size, *args, **options)
+
+    return make
+
+
+def test_a_second_call_adds_nothing(finished, checkpoint, monkeypatch):
+    before = finished.read_bytes()
+    monkeypatch.setattr(study, "run_joint", None)  # to call it would raise TypeError
+    monkeypatch.setattr(study, "run_baselines", None)
+    run(finished, checkpoint)
+    assert finished.read_bytes() == before
+
+
+@pytest.mark.parametrize("kept", [1, 4, 8])  # lines of the file, header included
+def test_a_killed_study_is_completed_with_the_same_numbers(finished, checkpoint, tmp_path, kept):
+    path = tmp_path / "killed.csv"
+    lines = finished.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:kept]))
+    run(path, checkpoint)
+    assert without_seconds(path) == without_seconds(finished)
+
+
+def test_a_new_weight_is_added_to_what_is_there(finished, checkpoint, tmp_path):
+    path = tmp_path / "more.csv"
+    path.write_bytes(finished.read_bytes())
+    study.main([str(path), *SETTINGS, "--checkpoint", checkpoint, "--mlm-weights", "0", "0.5"])
+    added = without_seconds(path)[8:]
+    assert [(row["method"], row["mlm_weight"], row["seed"]) for row in added] == [
+        ("joint", "0.5", "0"), ("joint", "0.5", "1"),
+    ]  # fmt: skip
+    assert without_seconds(path)[:8] == without_seconds(finished)
