@@ -36,7 +36,10 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+")
 
 
 def split_sentences(text: str) -> list[str]:
-    """Split after ., ! or ? followed by white space; plain, and good enough to place windows."""
+    """Split after ., ! or ? followed by white space; plain, and good enough to place windows.
+
+    Quotation marks and brackets that close right after the stop are dropped.
+    """
     return [part for part in _SENTENCE_END.split(text) if part]
 
 
@@ -45,12 +48,13 @@ def pack_windows(
 ) -> list[list[int]]:
     """Pack the sentences of one text into windows of at most `size` tokens, in order.
 
-    A window begins where a sentence begins, unless that sentence alone is longer than `size`.
+    A window begins where a sentence begins, unless that sentence alone is longer than the limit.
 
     Args:
         sentences: token ids of each sentence, without special tokens.
         size: most tokens a window.
-        first: a smaller limit for the first window, which moves all later borders; None for none.
+        first: a smaller limit for the first window, which moves all later borders (a first
+            sentence that is longer is cut there); None for none.
 
     Introduced in notebook 04.
     """

@@ -5,6 +5,7 @@ import importlib.resources
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import torch
@@ -87,8 +88,9 @@ def check_labelled_texts(data: LabelledTexts) -> int:
             raise ValueError(
                 f"Text number {i} is {text!r}; expected some words. Remove or fill it."
             )
-    present = sorted(set(data.labels))
-    if not all(isinstance(label, int) for label in present) or present != list(range(len(present))):
+    present = sorted(set(data.labels), key=repr)
+    whole = all(isinstance(label, Integral) and not isinstance(label, bool) for label in present)
+    if not whole or sorted(present) != list(range(len(present))):
         raise ValueError(
             f"The labels are {present[:10]}; expected whole numbers 0…K−1 with none missing. "
             "Map each class to its place in a list."
@@ -136,13 +138,14 @@ def split_texts(
         )
     members = group_equal_texts(data.texts)
     labels = [data.labels[group[0]] for group in members]
+    sizes = [round(fraction * len(members)) for fraction in fractions]
     try:
         rest, test = train_test_split(
-            range(len(members)), test_size=fractions[2], stratify=labels, random_state=seed
+            range(len(members)), test_size=sizes[2], stratify=labels, random_state=seed
         )
         train, validation = train_test_split(
             rest,
-            test_size=fractions[1] / (fractions[0] + fractions[1]),
+            test_size=sizes[1],
             stratify=[labels[i] for i in rest],
             random_state=seed,
         )
@@ -197,11 +200,20 @@ def encode_texts(
             positions of the model.
 
     Raises:
-        ValueError: a text is empty or only spaces, or labels and texts differ in number.
+        ValueError: there are no texts, a text is empty or only spaces, labels and texts differ in
+            number, or `max_length` leaves no room for a token.
 
     Introduced in notebook 02.
     """
+    if isinstance(texts, str):
+        raise ValueError(f"The texts were given as one string, {texts!r:.40}; put it in a list.")
     texts = list(texts)
+    if not texts:
+        raise ValueError("There are no texts; expected at least one.")
+    if max_length < 3:
+        raise ValueError(
+            f"max_length was given as {max_length}; expected 3 or more: [CLS], a token, [SEP]."
+        )
     for i, text in enumerate(texts):
         if not text.strip():
             raise ValueError(f"Text number {i} is {text!r}; expected some words.")

@@ -17,13 +17,14 @@ def evaluating(model: torch.nn.Module) -> Iterator[torch.nn.Module]:
 
     Introduced in notebook 04.
     """
-    was_training = model.training
+    modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
         with torch.no_grad():
             yield model
     finally:
-        model.train(was_training)
+        for module, mode in modes.items():  # a part that was frozen by hand stays so
+            module.training = mode
 
 
 def move_batch(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:

@@ -67,7 +67,7 @@ def _hub_is_reachable() -> bool:
     if constants.HF_HUB_OFFLINE:
         return False
     try:  # one short try; the library alone would repeat for minutes
-        httpx.head(constants.ENDPOINT, timeout=4.0)
+        httpx.head(constants.ENDPOINT, timeout=2.0)
     except (httpx.HTTPError, OSError):
         return False
     return True
@@ -102,8 +102,8 @@ def _check_folder(folder: Path) -> None:
                 "Copy the missing file there, or save the checkpoint again."
             )
     try:
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-    except ValueError as error:
+        kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+    except (ValueError, TypeError, KeyError) as error:
         raise ValueError(
             f"The file config.json in {folder} is damaged ({error}). Copy it there again."
         ) from error
@@ -147,7 +147,7 @@ def load_model(
 ) -> BertForJointTraining:
     """Load a checkpoint's encoder, and its heads where it has them, in fp32.
 
-    What the checkpoint lacks (the classifier always, the masked-LM head of a bare `BertModel`) is
+    What the checkpoint lacks (mostly the classifier; the masked-LM head of a bare `BertModel`) is
     freshly initialised from PyTorch's global seed; `model.created` lists those parameters.
 
     Args:
@@ -165,28 +165,48 @@ def load_model(
     if pooling not in POOLINGS:
         raise ValueError(f"The pooling was given as {pooling!r}; expected one of {POOLINGS}.")
     folder = find_checkpoint(name)
-    config = BertConfig.from_pretrained(folder, num_labels=num_labels)
+    try:
+        config = BertConfig.from_pretrained(folder, num_labels=num_labels)
+    except Exception as error:  # the library checks types with an error class of its own
+        raise ValueError(
+            f"The file config.json in {folder} is damaged ({error}). Copy it there again."
+        ) from error
     config.pooling = pooling
     if dropout is not None:
         config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
         config.classifier_dropout = dropout
     try:
         model, info = BertForJointTraining.from_pretrained(
-            folder, config=config, dtype=torch.float32, output_loading_info=True
+            folder,
+            config=config,
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # reported below, in a sentence
         )
     except Exception as error:  # several libraries read weights, each with its own errors
         raise ValueError(
             f"The weights in {folder} cannot be read ({error}). Copy the file there again."
         ) from error
-    missing = sorted(info["missing_keys"])
-    lost = [key for key in missing if key.startswith("bert.") and "pooler" not in key]
-    if lost:
-        raise ValueError(
-            f"The weights in {folder} lack {len(lost)} encoder tensors, {lost[0]} first; expected "
-            "all that config.json describes. Save the checkpoint again."
-        )
-    model.created = missing
+    model.created = sorted(info["missing_keys"])
+    _check_weights(folder, info)
     return model
+
+
+def _check_weights(folder: Path, info: dict) -> None:
+    for key, found, expected in info["mismatched_keys"]:
+        raise ValueError(
+            f"The weights in {folder} have {key} of shape {tuple(found)}, expected "
+            f"{tuple(expected)}. Give the number of classes that the checkpoint was made with, "
+            "or the config.json that belongs to it."
+        )
+    encoder = "bert.embeddings.", "bert.encoder.", "embeddings.", "encoder."
+    for problem, keys in (("lack", info["missing_keys"]), ("have", info["unexpected_keys"])):
+        strange = sorted(k for k in keys if k.startswith(encoder) and "position_ids" not in k)
+        if strange:
+            raise ValueError(
+                f"The weights in {folder} {problem} {len(strange)} encoder tensors that do not "
+                f"agree with config.json, {strange[0]} first. Save the checkpoint again."
+            )
 
 
 def save_checkpoint(model: BertForJointTraining, tokenizer: BertTokenizer, folder: Path) -> None:
@@ -214,9 +234,16 @@ def save_checkpoint(model: BertForJointTraining, tokenizer: BertTokenizer, folde
     plain.tie_weights()
     plain.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    config_file = folder / "config.json"
-    config = json.loads(config_file.read_text(encoding="utf-8"))
-    for name in ("pooling", "id2label", "label2id", "problem_type"):
-        config.pop(name, None)
-    config["dtype"] = "float32"
-    config_file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    _forget_keys(folder / "tokenizer_config.json", ("is_local", "local_files_only"))
+    _forget_keys(
+        folder / "config.json",
+        ("pooling", "id2label", "label2id", "problem_type"),
+        dtype="float32",
+    )
+
+
+def _forget_keys(path: Path, names: tuple[str, ...], **changed) -> None:
+    """Take settings that belong to this session out of a JSON file, and change others."""
+    values = json.loads(path.read_text(encoding="utf-8"))
+    kept = {name: value for name, value in values.items() if name not in names}
+    path.write_text(json.dumps({**kept, **changed}, indent=2) + "\n", encoding="utf-8")

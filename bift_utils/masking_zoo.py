@@ -74,10 +74,11 @@ def fixed_count(
 ) -> Masked:
     """Select a fixed number of tokens in every row, not each by a coin: 80/10/10, no fault.
 
-    Original BERT counts like this: round(rate · ordinary tokens of the row). It is as right as
-    `masking.mask_tokens`, and a test that rejects it is wrong.
+    Here round(rate · ordinary tokens of the row). Original BERT fixes the number too, though its
+    length includes [CLS] and [SEP]. It is as right as `masking.mask_tokens`, and a test that
+    rejects it is wrong.
 
-    Source: Devlin et al. 2019, appendix A.1. Introduced in notebook 02.
+    Source: google-research/bert, `create_pretraining_data.py`. Introduced in notebook 02.
     """
     selected = _by_count(input_ids, config, generator)
     return _corrupt(input_ids, selected, config, generator, specials=False)

@@ -60,6 +60,13 @@ class PretrainingConfig:
     attention: str = "sdpa"
     seed: int = 0
 
+    def __post_init__(self):
+        if not 0 < self.warmup_steps < self.steps:
+            raise ValueError(
+                f"The run has {self.steps} steps and {self.warmup_steps} of them warm up; expected "
+                "at least one warm-up step and more steps than that."
+            )
+
     def stage(self, step: int) -> tuple[float, int, int]:
         """Return (masking rate, tokens a window, windows a batch) at `step`.
 

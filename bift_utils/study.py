@@ -31,6 +31,7 @@ from bift_utils.masking import JointCollator, SequenceCollator
 from bift_utils.runtime import environment_report, get_device, make_generator, set_seed
 from bift_utils.training import TrainingConfig, train
 
+OPTIONS = ("checkpoint", "pooling", "dropout", "epochs", "learning_rate", "batch_size")
 COLUMNS = (
     "method", "mlm_weight", "seed", "checkpoint", "pooling", "dropout", "epochs", "learning_rate",
     "batch_size", "train_texts", "best_step", "updates", "validation_accuracy",
@@ -60,6 +61,8 @@ def run_joint(options, tokenizer, encoded: dict[str, EncodedTexts], weight: floa
         for name in ("validation", "test")
     }
     history = train(model, loader, config, lambda m: evaluate_sequence(m, scored["validation"]))
+    if history.stopped == "stopped by hand":
+        raise KeyboardInterrupt  # an unfinished run leaves no row
     row = {"best_step": history.best_step, "updates": len(history.steps)}
     for name, batches in scored.items():  # the test part is read here, once, and nowhere else
         measured = evaluate_sequence(model, batches)
@@ -83,22 +86,28 @@ def run_baselines(parts: dict[str, LabelledTexts]) -> dict[str, dict]:
 
 
 class Results:
-    """The CSV: what has been run already, and one appended row for each new run."""
+    """The CSV: what has been run already, and one appended row for each new run.
+
+    A row that was cut by a kill is dropped when the file is opened, and run again.
+    """
 
     def __init__(self, path: Path):
         self.path = path
-        self.done = set()
+        rows = []
         if path.exists():
             with path.open(newline="") as file:
-                self.done = {self.key(row) for row in csv.DictReader(file)}
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("w", newline="") as file:
-                csv.DictWriter(file, COLUMNS).writeheader()
+                rows = [row for row in csv.DictReader(file) if row["transformers"]]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+        self.done = {self.key(row) for row in rows}
 
     @staticmethod
-    def key(row: dict) -> tuple[str, str, str]:
-        return str(row["method"]), str(row.get("mlm_weight", "")), str(row["seed"])
+    def key(row: dict) -> tuple[str, ...]:
+        """What makes a run this run and not another: method, λ, seed and every option."""
+        return tuple(str(row.get(name, "")) for name in ("method", "mlm_weight", "seed", *OPTIONS))
 
     def append(self, row: dict) -> None:
         with self.path.open("a", newline="") as file:
@@ -113,23 +122,23 @@ def run_study(options) -> None:
     machine = environment_report()
     results = Results(options.output)
     common = {key: machine[key] for key in ("device", "torch", "transformers")}
-    shared = ("checkpoint", "pooling", "dropout", "epochs", "learning_rate", "batch_size")
     for seed in tqdm(range(options.first_seed, options.first_seed + options.seeds), unit="seed"):
         parts = split_texts(reviews, seed=seed)
         common |= {"seed": seed, "train_texts": len(parts["train"])}
-        if Results.key({"method": "majority", "seed": seed}) not in results.done:
-            for method, row in run_baselines(parts).items():
-                results.append({"method": method, **common, **row})
+        rows = {name: {"method": name, **common} for name in ("majority", "bag of words")}
+        if any(Results.key(row) not in results.done for row in rows.values()):
+            for method, measured in run_baselines(parts).items():
+                if Results.key(rows[method]) not in results.done:
+                    results.append(rows[method] | measured)
         encoded = encode_parts(tokenizer, parts)
         for weight in options.mlm_weights:
             row = {"method": "joint" if weight else "plain", "mlm_weight": weight, **common}
+            row |= {name: getattr(options, name) for name in OPTIONS}
             if Results.key(row) in results.done:
                 continue
             started = time.perf_counter()
             measured = run_joint(options, tokenizer, encoded, weight, seed)
-            seconds = round(time.perf_counter() - started)
-            row |= {name: getattr(options, name) for name in shared}
-            results.append({**row, **measured, "seconds": seconds})
+            results.append({**row, **measured, "seconds": round(time.perf_counter() - started)})
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -14,6 +14,7 @@ import torch
 import bift_utils.checks
 from bift_utils import masking_zoo as zoo
 from bift_utils.checks import masking as masking_checks
+from bift_utils.checks.core import is_stub
 from bift_utils.masking import mask_tokens
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
@@ -307,3 +308,14 @@ def test_tolerances_are_derived():
     assert stats.binom.sf(high, n, 0.8) + stats.binom.cdf(low - 1, n, 0.8) <= 1e-10
     for as_mask, kept in ((0.81, 0.09), (0.8, 0.18), (1.0, 0.0), (0.9, 0.09)):
         assert passes(as_mask, kept) <= 1e-10
+
+
+def test_an_ellipsis_in_an_index_is_no_stub(tmp_path):
+    indexed = "def f(m, t, w):\n    return m[..., None].sum() * w"
+    assert not is_stub(define(tmp_path, indexed, "f"))
+    for stub in (
+        "def f():\n    ...",
+        "def f():\n    x = ...\n    return x",
+        "def f():\n    return ...",
+    ):
+        assert is_stub(define(tmp_path, stub, "f"))

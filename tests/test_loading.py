@@ -118,13 +118,13 @@ def test_an_empty_vocabulary_is_refused_although_the_library_takes_it(folder):
 
 def test_weights_of_another_shape_are_refused(folder):
     edit_config(folder, hidden_size=32)
-    with pytest.raises(ValueError, match="weights in .* cannot be read"):
+    with pytest.raises(ValueError, match=r"have .* of shape \(.*\), expected \(.*config.json"):
         load_model(folder)
 
 
 def test_weights_without_a_layer_are_refused(folder):
     edit_config(folder, num_hidden_layers=3)
-    with pytest.raises(ValueError, match="lack 16 encoder tensors, bert.encoder.layer.2.* first"):
+    with pytest.raises(ValueError, match="lack 16 encoder tensors that .*layer.2.* first"):
         load_model(folder)
 
 

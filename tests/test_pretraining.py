@@ -11,6 +11,7 @@ from transformers import BertForMaskedLM
 from bift_utils import pretraining
 from bift_utils.corpus import SPECIAL_TOKENS, split_reviews
 from bift_utils.data import LabelledTexts
+from bift_utils.evaluation import move_batch
 from bift_utils.loading import load_model, load_tokenizer
 from bift_utils.losses import IGNORE_INDEX
 from bift_utils.pretraining import (
@@ -82,7 +83,7 @@ def exported(whole, tmp_path_factory):
 
 
 def weights(run):
-    return {name: value.clone() for name, value in run.model.state_dict().items()}
+    return {name: value.clone().cpu() for name, value in run.model.state_dict().items()}
 
 
 def log(run):
@@ -296,7 +297,7 @@ def test_a_model_learns(tmp_path):
     config = replace(CONFIG, steps=60, learning_rate=1e-2)
     run = PretrainingRun(tmp_path, config)
     _, windows = next(training_windows(run.reviews, run.tokenizer, config, 0))
-    batch = run.make_batch(0, windows)
+    batch = move_batch(run.make_batch(0, windows), run.model.device)
     before = training_step(run.model, batch, 1.0)["loss"].item()
     run.train(60)
     assert training_step(run.model, batch, 1.0)["loss"].item() < before - 0.5

@@ -181,3 +181,45 @@ def test_a_new_weight_is_added_to_what_is_there(finished, checkpoint, tmp_path):
         ("joint", "0.5", "0"), ("joint", "0.5", "1"),
     ]  # fmt: skip
     assert without_seconds(path)[:8] == without_seconds(finished)
+
+
+def copy_of(finished, tmp_path, text=None):
+    path = tmp_path / "copy.csv"
+    path.write_text(finished.read_text() if text is None else text)
+    return path
+
+
+def test_an_interrupted_training_leaves_no_row(checkpoint, few_reviews, tmp_path, monkeypatch):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bift_utils.training.update", interrupt)
+    path = tmp_path / "results.csv"
+    with pytest.raises(KeyboardInterrupt):
+        run(path, checkpoint)
+    assert [row["method"] for row in rows(path)] == ["majority", "bag of words"]
+
+
+def test_a_study_killed_between_the_baselines_gets_the_second_one(
+    finished, checkpoint, few_reviews, tmp_path
+):
+    lines = finished.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith("bag of words,,0")]
+    assert len(kept) == len(lines) - 1
+    path = copy_of(finished, tmp_path, "".join(kept))
+    run(path, checkpoint)
+    key = lambda row: (row["seed"], row["method"], row["mlm_weight"])  # noqa: E731
+    assert sorted(without_seconds(path), key=key) == sorted(without_seconds(finished), key=key)
+
+
+def test_a_row_cut_in_the_middle_is_run_again(finished, checkpoint, few_reviews, tmp_path):
+    path = copy_of(finished, tmp_path, finished.read_text()[:-60])
+    run(path, checkpoint)
+    assert without_seconds(path) == without_seconds(finished)
+
+
+def test_other_options_are_not_taken_for_the_same_run(finished, checkpoint, few_reviews, tmp_path):
+    path = copy_of(finished, tmp_path)
+    study.main([str(path), *SETTINGS, "--checkpoint", checkpoint, "--pooling", "cls"])
+    trained = [row for row in rows(path) if row["method"] in ("plain", "joint")]
+    assert len(trained) == 2 * sum(row["method"] in ("plain", "joint") for row in rows(finished))

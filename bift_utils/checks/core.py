@@ -37,7 +37,11 @@ def is_stub(function: Callable) -> bool:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, SyntaxError, TypeError):
         return False
-    return any(isinstance(node, ast.Constant) and node.value is ... for node in ast.walk(tree))
+    left = (ast.Expr, ast.Assign, ast.AnnAssign, ast.Return)  # `x[..., 0]` is no stub
+    return any(
+        isinstance(node, left) and isinstance(node.value, ast.Constant) and node.value.value is ...
+        for node in ast.walk(tree)
+    )
 
 
 def run_check(exercise: str, function: Callable, stages: Callable[[Callable], None]) -> CheckResult:
