@@ -105,27 +105,33 @@ def evaluate_sequence(model, batches: Iterable[dict[str, torch.Tensor]]) -> dict
     return classification_metrics(predict_classes(model, batches), labels)
 
 
-def seed_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
+def seed_interval(
+    values: Sequence[float], test_over_train: float = 0.0, confidence: float = 0.95
+) -> tuple[float, float, float]:
     """Return mean, low and high of Student's t interval for the mean over seeds.
 
+    Seeds that split one data set anew share sentences, so their scores are not independent; with
+    `test_over_train` the variance s²/J becomes s²·(1/J + test size / training size).
+
     Args:
-        values: one number a seed, at least two.
+        values: one number a seed, J of them, at least two.
+        test_over_train: size of the test part over that of the training part; 0 when the seeds
+            do not split the data.
         confidence: coverage, 0.95 by default.
 
     Raises:
         ValueError: fewer than two values.
 
-    Introduced in notebook 06.
+    Source: Nadeau and Bengio 2003, section 3 (the correction). Introduced in notebook 06.
     """
     from scipy import stats
 
     if len(values) < 2:
         raise ValueError(f"An interval over seeds needs two values or more, got {len(values)}.")
     numbers = torch.tensor(values, dtype=torch.float64)
-    mean = float(numbers.mean())
-    half = float(stats.t.ppf(0.5 + confidence / 2, len(values) - 1)) * float(
-        numbers.std() / math.sqrt(len(values))
-    )
+    mean, count = float(numbers.mean()), len(values)
+    error = float(numbers.std()) * math.sqrt(1 / count + test_over_train)
+    half = float(stats.t.ppf(0.5 + confidence / 2, count - 1)) * error
     return mean, mean - half, mean + half
 
 

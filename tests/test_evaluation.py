@@ -145,7 +145,7 @@ def test_evaluate_sequence_is_the_metrics_of_the_predictions(tiny_model, tokeniz
 def test_interval_of_three_seeds_in_closed_form(confidence):
     p = 0.5 + confidence / 2
     quantile = (2 * p - 1) / math.sqrt(2 * p * (1 - p))  # Student's t with 2 degrees of freedom
-    mean, low, high = seed_interval([1.0, 2.0, 3.0], confidence)
+    mean, low, high = seed_interval([1.0, 2.0, 3.0], confidence=confidence)
     assert mean == 2.0
     assert high - mean == pytest.approx(quantile / math.sqrt(3), rel=1e-9)
     assert mean - low == pytest.approx(high - mean, rel=1e-9)
@@ -230,3 +230,10 @@ def test_a_text_longer_than_the_model_is_judged_by_its_beginning(tiny_model, tok
 def test_a_text_of_spaces_cannot_be_judged(tiny_model, tokenizer):
     with pytest.raises(ValueError, match="Text number 1 is ' '"):
         judge_texts(tiny_model, tokenizer, ["good", " "])
+
+
+def test_overlapping_splits_widen_the_interval():
+    mean, low, _ = seed_interval([1.0, 2.0, 3.0])
+    same, wider, _ = seed_interval([1.0, 2.0, 3.0], test_over_train=1 / 3)
+    assert same == mean
+    assert (mean - wider) / (mean - low) == pytest.approx(2**0.5)  # 1/3 + 1/3 instead of 1/3

@@ -6,7 +6,7 @@ import torch
 from conftest import tiny_config
 
 from bift_utils import study
-from bift_utils.data import LabelledTexts, split_texts
+from bift_utils.data import LabelledTexts, result_file, split_texts
 from bift_utils.evaluation import (
     bag_of_words_probabilities,
     classification_metrics,
@@ -223,3 +223,15 @@ def test_other_options_are_not_taken_for_the_same_run(finished, checkpoint, few_
     study.main([str(path), *SETTINGS, "--checkpoint", checkpoint, "--pooling", "cls"])
     trained = [row for row in rows(path) if row["method"] in ("plain", "joint")]
     assert len(trained) == 2 * sum(row["method"] in ("plain", "joint") for row in rows(finished))
+
+
+def test_the_shipped_results_come_from_finished_runs():
+    with result_file("joint_rotten_tomatoes.csv").open(newline="") as file:
+        shipped = list(csv.DictReader(file))
+    seeds = {}
+    for row in shipped:
+        assert row["test_accuracy"] and row["device"] and row["torch"]
+        seeds.setdefault(row["method"], set()).add(row["seed"])
+        if row["method"] in ("plain", "joint"):
+            assert all(row.values()), row
+    assert seeds == dict.fromkeys(("majority", "bag of words", "plain", "joint"), set("01234"))

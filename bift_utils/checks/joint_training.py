@@ -41,6 +41,12 @@ def check_joint_loss(function: Callable) -> CheckResult:
                 "The rule for zero weights holds for both terms."
             )
 
+        if not math.isnan(as_number(function(nothing, task, 0.25))):
+            raise Mistake(
+                "A NaN with weight 0.25 was hidden. Leave a term out for its weight, not for its "
+                "value: a NaN that counts must be seen."
+            )
+
     return run_check("06.1", function, stages)
 
 
@@ -62,6 +68,8 @@ def check_joint_rows(function: Callable) -> CheckResult:
                 f"Two sentences make four rows: expected shapes (4,) and (4, 3), got "
                 f"{tuple(rows.shape)} and {tuple(blanks.shape)}. Stack along the first dimension."
             )
+        if torch.equal(rows[2:], labels) and (rows[:2] == IGNORE_INDEX).all():
+            raise Mistake("You put the masked rows first; clean rows come first, masked second.")
         if (rows[2:] != IGNORE_INDEX).any():
             raise Mistake(
                 "A masked row still has its class label, so the classifier would be trained on "
