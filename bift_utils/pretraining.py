@@ -47,8 +47,8 @@ class PretrainingConfig:
     positions: int = 128
     steps: int = 12_000
     batch_windows: int = 32
-    learning_rate: float = 1e-3
-    muon_learning_rate: float = 0.02
+    learning_rate: float = 2e-3
+    muon_learning_rate: float = 0.01
     weight_decay: float = 0.01
     warmup_steps: int = 200
     early_share: float = 0.6

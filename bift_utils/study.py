@@ -98,10 +98,12 @@ class Results:
             with path.open(newline="") as file:
                 rows = [row for row in csv.DictReader(file) if row["transformers"]]
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", newline="") as file:
+        partial = path.with_name(path.name + ".partial")
+        with partial.open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(rows)
+        partial.replace(path)  # a kill leaves the old file or the new one
         self.done = {self.key(row) for row in rows}
 
     @staticmethod
