@@ -123,7 +123,8 @@ class History:
 class BestWeights:
     """Remember the weights of the best evaluation, and when to stop (early stopping).
 
-    Better means higher validation accuracy, or the same with a lower validation loss.
+    Better means higher validation accuracy, or the same with a lower validation loss; without an
+    accuracy the loss decides alone.
     """
 
     def __init__(self, patience: int | None):
@@ -132,7 +133,7 @@ class BestWeights:
 
     def update(self, model, step: int, measured: dict[str, float]) -> bool:
         """Take note of an evaluation; return True when it is time to stop."""
-        score = (measured["accuracy"], -measured["loss"])
+        score = (measured.get("accuracy", 0.0), -measured["loss"])
         if self.score is None or score > self.score:
             self.score, self.step, self.waited = score, step, 0
             self.weights = {name: value.clone() for name, value in model.state_dict().items()}
@@ -171,7 +172,7 @@ def train(
         model: a `BertForJointTraining`.
         loader: batches as `training_step` takes them, and a length.
         config: the options.
-        evaluate: returns at least `accuracy` and `loss` on validation data.
+        evaluate: returns `loss` and, where there is one, `accuracy` on validation data.
         callbacks: called with the history after each evaluation.
 
     Returns:

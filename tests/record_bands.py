@@ -58,9 +58,6 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     rows = []
-    if RECORD.exists():
-        with RECORD.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row["notebook"] != options.notebook]
     path = ROOT / "notebooks" / f"{options.notebook}.ipynb"
     os.chdir(path.parent)
     for seed in range(options.seeds):
@@ -69,6 +66,9 @@ def main() -> None:
             rows.append(
                 {"notebook": options.notebook, "name": name, "seed": seed, "value": f"{value:.6g}"}
             )
+    if RECORD.exists():  # read last, so that two recordings at once do not lose each other
+        with RECORD.open(newline="", encoding="utf-8") as file:
+            rows += [row for row in csv.DictReader(file) if row["notebook"] != options.notebook]
     rows.sort(key=lambda row: (row["notebook"], row["name"], int(row["seed"])))
     with RECORD.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)

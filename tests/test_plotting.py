@@ -7,6 +7,7 @@ import pytest
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
+from bift_utils.figures.masking import plot_shares, plot_tokens
 from bift_utils.plotting import (
     COLOURS,
     plot_bars,
@@ -15,8 +16,6 @@ from bift_utils.plotting import (
     plot_history,
     plot_rows,
     plot_seeds,
-    plot_shares,
-    plot_tokens,
     use_series_style,
 )
 from bift_utils.training import History

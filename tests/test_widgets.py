@@ -3,12 +3,18 @@ import time
 
 import pytest
 
-from bift_utils import widgets
+from bift_utils.figures.masking import OUTCOME_COLOURS
 from bift_utils.loading import load_tokenizer
 from bift_utils.masking import OUTCOMES, MaskingConfig
-from bift_utils.plotting import COLOURS, OUTCOME_COLOURS, plt
+from bift_utils.plotting import COLOURS, plt
 from bift_utils.runtime import make_generator
-from bift_utils.widgets import MaskingPlayground, draw_masks, masking_playground
+from bift_utils.widgets import core
+from bift_utils.widgets.masking import (
+    MOST_TOKENS,
+    MaskingPlayground,
+    draw_masks,
+    masking_playground,
+)
 
 TEXT = "the film was very good , and the cast was warm and funny ."
 
@@ -111,7 +117,7 @@ def test_nothing_to_draw_is_said(playground):
 
 def test_a_long_text_is_cut(playground):
     playground.text.value = "good " * 500
-    assert len(playground.handle.shown[-1].axes[0].patches) == widgets.MOST_TOKENS
+    assert len(playground.handle.shown[-1].axes[0].patches) == MOST_TOKENS
     assert "cut after 60 tokens" in playground.status.value
 
 
@@ -130,7 +136,7 @@ def test_the_figure_is_shown_once_and_needs_no_kernel(tokenizer, monkeypatch):
         shown.append((thing, options))
         return Handle() if options.get("display_id") else None
 
-    monkeypatch.setattr(widgets, "display", display)
+    monkeypatch.setattr(core, "display", display)
     playground = masking_playground(tokenizer, TEXT)
     (bundle, raw), (figure, options) = shown
     assert raw == {"raw": True} and "Run this cell" in bundle["text/plain"]

@@ -1,23 +1,18 @@
-"""The explorers: ipywidgets with the keyboard in mind, each with a static figure beside it.
+"""The masking playground: a sentence, the rate and the three shares as controls."""
 
-They work with ipywidgets 7.7 and 8. What changes is a figure that is drawn when the cell runs, so
-a page without a kernel shows its first state.
-"""
-
-import html
 import warnings
 from dataclasses import dataclass
 
 import ipywidgets
 import torch
-from IPython.display import display
 from matplotlib.figure import Figure
 
 from bift_utils.data import encode_texts
+from bift_utils.figures.masking import plot_tokens
 from bift_utils.losses import IGNORE_INDEX
 from bift_utils.masking import OUTCOMES, MaskingConfig, mask_tokens, outcomes
-from bift_utils.plotting import plot_tokens, plt
 from bift_utils.runtime import make_generator
+from bift_utils.widgets.core import Explorer, control_options
 
 MOST_TOKENS = 60  # more would not fit into a figure
 
@@ -68,7 +63,7 @@ def draw_masks(tokenizer, text: str, config: MaskingConfig, generator: torch.Gen
     )
 
 
-class MaskingPlayground:
+class MaskingPlayground(Explorer):
     """Sliders for the rate and the three shares, a text box, and a button for a new draw.
 
     The sliders keep the random numbers and move the limits, so that their effect shows alone; the
@@ -76,11 +71,10 @@ class MaskingPlayground:
     """
 
     def __init__(self, tokenizer, text: str, seed: int = 0):
+        super().__init__()
         self.tokenizer, self.seed, self.draws = tokenizer, seed, 0
         self.config = MaskingConfig.from_tokenizer(tokenizer)
-        wide = {"description_width": "110px"}
-        layout = ipywidgets.Layout(width="95%", max_width="620px")
-        common = {"style": wide, "layout": layout, "continuous_update": False}
+        common = control_options()
         self.text = ipywidgets.Text(value=text, description="sentence", **common)
         self.rate = ipywidgets.IntSlider(15, 1, 99, description="rate (%)", **common)
         self.shares = [
@@ -88,20 +82,11 @@ class MaskingPlayground:
             for name, value in zip(OUTCOMES[1:], (80, 10, 10), strict=True)
         ]
         self.button = ipywidgets.Button(description="Draw again", layout={"width": "140px"})
-        self.status = ipywidgets.HTML()
-        self.handle = None
-        for control in (self.text, self.rate, *self.shares):
-            control.observe(self._react, names="value")
-        self.button.on_click(self._draw_again)
+        self.button.on_click(self._draw_again)  # before the redraw that `watch` adds
+        self.watch(self.text, self.rate, *self.shares, self.button)
 
     def _draw_again(self, _button) -> None:
         self.draws += 1
-        self._react(None)
-
-    def _react(self, _change) -> None:
-        figure = self.update()
-        if figure is not None and self.handle is not None:
-            self.handle.update(figure)
 
     def update(self) -> Figure | None:
         """Mask the sentence as the controls say, write the line of text, return the figure.
@@ -110,9 +95,9 @@ class MaskingPlayground:
         """
         parts = [slider.value for slider in self.shares]
         if not self.text.value.strip():
-            return self._say("Type some words into the box.")
+            return self.say("Type some words into the box.")
         if not sum(parts):
-            return self._say("All three shares are 0; raise at least one.")
+            return self.say("All three shares are 0; raise at least one.")
         as_mask, as_random, as_kept = (part / sum(parts) for part in parts)
         config = MaskingConfig(
             self.config.mask_token_id,
@@ -128,16 +113,11 @@ class MaskingPlayground:
         selected = len(draw.tokens) - draw.count("not selected")
         title = f"{selected} of {len(draw.tokens)} tokens selected: {counts}"
         cut = f"; cut after {MOST_TOKENS} tokens" if draw.cut else ""
-        self._say(
+        self.say(
             f"shares {as_mask:.0%} / {as_random:.0%} / {as_kept:.0%}{cut}; the model sees: "
             + " ".join(draw.tokens)
         )
-        figure = plot_tokens(draw.tokens, draw.names, draw.answers, title)
-        plt.close(figure)  # shown by its display handle, not once more at the end of the cell
-        return figure
-
-    def _say(self, text: str) -> None:
-        self.status.value = f"<p>{html.escape(text)}</p>"  # the text is what a reader typed
+        return plot_tokens(draw.tokens, draw.names, draw.answers, title)
 
 
 def masking_playground(tokenizer, text: str, seed: int = 0) -> MaskingPlayground:
@@ -150,17 +130,4 @@ def masking_playground(tokenizer, text: str, seed: int = 0) -> MaskingPlayground
 
     Introduced in notebook 02.
     """
-    playground = MaskingPlayground(tokenizer, text, seed)
-    figure = playground.update()
-    box = ipywidgets.VBox(
-        [playground.text, playground.rate, *playground.shares, playground.button, playground.status]
-    )
-    view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
-    bundle = {
-        "text/plain": "Run this cell for sliders, a text box and a button.",
-        "application/vnd.jupyter.widget-view+json": view,
-    }
-    display(bundle, raw=True)
-    if figure is not None:
-        playground.handle = display(figure, display_id=True)
-    return playground
+    return MaskingPlayground(tokenizer, text, seed).show()

@@ -1,0 +1,140 @@
+"""Wrong answers to the exercises of notebook 02, each with what its check must say."""
+
+import math
+
+import torch
+
+from bift_utils import masking_zoo as zoo
+
+
+def outcome(u, rate, a, b):
+    return "[MASK]" if u < rate * a else "random" if u < rate * (a + b) else "kept"
+
+
+def outcome_or_none(u, rate, a, b):
+    return outcome(u, rate, a, b) if u < rate else "not selected"
+
+
+def masked(shares=(0.8, 0.9), draw="ordinary", rows=True, seeded=True, labels=None, rate=None):
+    """Build wrong maskers from one right one; each option spoils one thing."""
+
+    def function(ids, config, generator):
+        generator = generator if seeded else None
+        shape = ids.shape if rows else ids.shape[1:]
+        u = torch.rand(shape, generator=generator).expand(ids.shape)
+        u = u / (rate or config.mlm_probability)
+        selected = (u < 1) & config.ordinary[ids]
+        choices = config.ordinary.nonzero()[:, 0]
+        if draw == "any":
+            drawn = torch.randint(len(config.ordinary), ids.shape, generator=generator)
+        elif draw == "one":
+            drawn = choices[torch.randint(len(choices), (1,), generator=generator)].expand_as(ids)
+        else:
+            drawn = torch.randint(len(choices), ids.shape, generator=generator)
+            drawn = drawn if draw == "place" else choices[drawn]
+        corrupted = torch.where(selected & (u < shares[1]), drawn, ids)
+        corrupted = corrupted.masked_fill(selected & (u < shares[0]), config.mask_token_id)
+        asked = selected & (corrupted != ids) if labels == "changed" else selected
+        source = corrupted if labels == "corrupted" else ids
+        return corrupted, source.masked_fill(~asked, -100)
+
+    return function
+
+
+def needed(p, q, z):
+    return (z * ((p * (1 - p)) ** 0.5 + (q * (1 - q)) ** 0.5) / abs(p - q)) ** 2
+
+
+def find_faults(shares=True, tolerance=6.0, clone=True, drawn=True, unasked=True, both=True):
+    """Build wrong tests for the zoo from a right one; each option leaves one thing out."""
+
+    def function(masker, ids, config, generator):
+        clean, faults = ids.clone() if clone else ids, set()
+        corrupted, labels = masker(ids, config, generator)
+        selected = labels != -100
+        if selected.all():
+            return {zoo.ASKS_ALL}
+        if not torch.equal(ids, clean):
+            faults.add(zoo.IN_PLACE)
+        if not config.ordinary[clean[selected]].all():
+            faults.add(zoo.HIDES_SPECIALS)
+        if unasked and not torch.equal(corrupted[~selected], clean[~selected]):
+            faults.add(zoo.CHANGES_OTHERS)
+        as_mask, kept = (
+            selected & (corrupted == config.mask_token_id),
+            selected & (corrupted == clean),
+        )
+        if drawn and not config.ordinary[corrupted[selected & ~as_mask & ~kept]].all():
+            faults.add(zoo.DRAWS_SPECIALS)
+        n = int(selected.sum())
+        for hits, p in ((as_mask, 0.8), (kept, 0.1))[: 2 if both else 1]:
+            if shares and abs(int(hits.sum()) - n * p) > tolerance * (n * p * (1 - p)) ** 0.5:
+                faults.add(zoo.WRONG_SHARES)
+        return faults
+
+    return function
+
+
+WRONG = [
+    ("outcome", lambda u, m, a, b: outcome_or_none(u, 1.0, a, b), "share is of the .selected."),
+    ("outcome", lambda u, m, a, b: "[MASK]" if u < m * a else "random" if u < m * b else
+     "kept" if u < m else "not selected", "second part begins where the first ends"),
+    ("outcome", lambda u, m, a, b: "not selected" if u >= m * (a + b) else outcome(u, m, a, b),
+     "it .is. selected"),
+    ("outcome", lambda u, m, a, b: "kept" if u == m else outcome_or_none(u, m, a, b),
+     "no longer below it"),
+    ("outcome", lambda u, m, a, b: outcome_or_none(u, 0.15, 0.8, 0.1), "rate is 0.4 here"),
+    ("outcome", lambda u, m, a, b: outcome(u, m, a, b), "it is not asked for"),
+    ("outcome", lambda u, m, a, b: None, "Expected one of the names"),
+    ("mask_tokens", lambda ids, c, g: None, "Is a `return` missing"),
+    ("mask_tokens", lambda ids, c, g: ids, "Expected two tensors"),
+    ("mask_tokens", lambda ids, c, g: (ids, ids[0]), "tensor of the shape of input_ids"),
+    ("mask_tokens", zoo.from_the_article, "changed input_ids"),
+    ("mask_tokens", zoo.labels_everywhere, "Every position has a label"),
+    ("mask_tokens", lambda ids, c, g: (ids.clone(), torch.full_like(ids, -100)), "Nothing was sel"),
+    ("mask_tokens", zoo.only_padding_spared, "Special tokens were selected"),
+    ("mask_tokens", zoo.mask_on_top, "token without a label was changed"),
+    ("mask_tokens", masked(draw="any"), "instead of the whole vocabulary"),
+    ("mask_tokens", masked(draw="place"), "list of ordinary ids is not an id"),
+    ("mask_tokens", masked(labels="corrupted"), "label is not the original"),
+    ("mask_tokens", masked(labels="changed"), "leave out the kept tokens"),
+    ("mask_tokens", masked(seeded=False), "generator=generator"),
+    ("mask_tokens", lambda ids, c, g: masked()(ids, c, torch.Generator().manual_seed(1)),
+     "Two seeds gave the same"),
+    ("mask_tokens", masked(rate=0.2), "20.0 % of the tokens were selected"),
+    ("mask_tokens", masked(shares=(0.81, 0.91)), "two separate coins"),
+    ("mask_tokens", masked(shares=(0.8, 0.82)), "A tenth .of the rest."),
+    ("mask_tokens", masked(shares=(1.0, 1.0)), "Every selected token became"),
+    ("mask_tokens", masked(shares=(0.9, 0.91)), "written over the random tokens"),
+    ("mask_tokens", masked(shares=(0.8, 1.0)), "No token is kept"),
+    ("mask_tokens", masked(shares=(0.8, 0.8)), "No random token was written"),
+    ("mask_tokens", masked(shares=(0.5, 0.75)), "Cut the range below the rate"),
+    ("mask_tokens", masked(rows=False), "Every row has the same positions"),
+    ("mask_tokens", masked(draw="one"), "One id was drawn"),
+    ("selected_needed", lambda p, q, z: (z * (p * (1 - p)) ** 0.5 / abs(p - q)) ** 2,
+     "You have one of them"),
+    ("selected_needed", lambda p, q, z: (z * (p * (1 - p) + q * (1 - q)) / abs(p - q)) ** 2,
+     "its square root is missing"),
+    ("selected_needed", lambda p, q, z: needed(p, q, z) ** 0.5, "square the quotient"),
+    ("selected_needed", lambda p, q, z: (z / (p - q)) ** 2 * (p * (1 - p) + q * (1 - q)),
+     "You added the variances"),
+    ("selected_needed", lambda p, q, z: needed(p, q, 1), "z is missing"),
+    ("selected_needed", lambda p, q, z: needed(p, q, z) / 0.15, "number of all tokens"),
+    ("selected_needed", lambda p, q, z: needed(p, q, z), "round up with math.ceil"),
+    ("selected_needed", lambda p, q, z: int(needed(p, q, z)), "whole number just above"),
+    ("selected_needed", lambda p, q, z: -math.ceil(needed(p, q, z)), "Solve"),
+    ("find_faults", lambda m, i, c, g: None, "Is a `return` missing"),
+    ("find_faults", lambda m, i, c, g: zoo.WRONG_SHARES, "Expected a set of names"),
+    ("find_faults", lambda m, i, c, g: {"bad"}, "Expected a set of names"),
+    ("find_faults", lambda m, i, c, g: set(), "Is every label different"),
+    ("find_faults", find_faults(tolerance=0.1), "False alarm"),
+    ("find_faults", find_faults(clone=False), "Keep a clone of input_ids"),
+    ("find_faults", find_faults(unasked=False), "where the label is −100"),
+    ("find_faults", find_faults(drawn=False), "neither .MASK. nor the original"),
+    ("find_faults", find_faults(shares=False), "count the three outcomes"),
+    ("find_faults", find_faults(both=False), "80/2/18"),
+    ("find_faults", find_faults(tolerance=30.0), "81/10/9"),
+    ("find_faults", lambda *a: find_faults()(*a) - {zoo.HIDES_SPECIALS}, "what has a label"),
+    ("find_faults", lambda *a: {zoo.IN_PLACE} & find_faults()(*a) or find_faults()(*a),
+     "its faults are"),
+]  # fmt: skip
