@@ -56,8 +56,13 @@ def pack_windows(
         first: a smaller limit for the first window, which moves all later borders (a first
             sentence that is longer is cut there); None for none.
 
+    Raises:
+        ValueError: a limit is below one.
+
     Introduced in notebook 04.
     """
+    if min(size, first or size) < 1:
+        raise ValueError(f"The limits were given as {size} and {first}; expected 1 token or more.")
     windows: list[list[int]] = []
     limit, current = first or size, []
     for sentence in sentences:

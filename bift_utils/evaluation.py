@@ -189,6 +189,11 @@ def fill_blank(model, tokenizer, text: str, top: int = 5) -> dict[str, float]:
     encoded = encode_texts(tokenizer, [text], max_length=model.config.max_position_embeddings)
     input_ids = torch.tensor(encoded.input_ids, device=model.device)
     blanks = input_ids == tokenizer.mask_token_id
+    if encoded.num_cut and not blanks.any() and tokenizer.mask_token in text:
+        raise ValueError(
+            f"The blank lies past the {model.config.max_position_embeddings} tokens that the model "
+            "can read. Take a shorter text around it."
+        )
     if int(blanks.sum()) != 1:
         raise ValueError(
             f"The text {text!r} has {int(blanks.sum())} blanks; expected exactly one. "

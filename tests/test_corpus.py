@@ -104,6 +104,12 @@ def test_windows_by_hand(sentences, size, first, windows):
     assert pack_windows(sentences, size, first) == windows
 
 
+@pytest.mark.parametrize("size, first", [(0, None), (8, -1)])
+def test_windows_of_no_tokens_are_refused(size, first):
+    with pytest.raises(ValueError, match="expected 1 token or more"):
+        pack_windows([[1, 2]], size, first)
+
+
 def random_sentences(rng, longest):
     """Sentences of 0 to `longest` tokens, all tokens different."""
     tokens = iter(range(10_000))

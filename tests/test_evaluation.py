@@ -212,6 +212,14 @@ def test_a_text_without_exactly_one_blank_is_refused(tiny_model, tokenizer, text
         fill_blank(tiny_model, tokenizer, text)
 
 
+def test_a_blank_past_the_end_of_the_model_is_said(tiny_model, tokenizer):
+    with (
+        pytest.warns(UserWarning, match="were cut"),
+        pytest.raises(ValueError, match="blank lies past the 16 tokens that the model can read"),
+    ):
+        fill_blank(tiny_model, tokenizer, "good " * 30 + "[MASK]")
+
+
 def test_a_judgement_does_not_depend_on_the_other_texts(tiny_model, tokenizer, texts):
     many = (texts * 5)[:37]  # two batches, each with padding
     together = judge_texts(tiny_model.train(), tokenizer, many)
