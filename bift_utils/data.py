@@ -161,6 +161,32 @@ def split_texts(
     }
 
 
+def check_parts(parts: dict[str, LabelledTexts]) -> int:
+    """Return the number of classes of a ready-made split, or raise before any training starts.
+
+    Args:
+        parts: "train" and any other parts.
+
+    Raises:
+        ValueError: the training part is not usable (`check_labelled_texts`), or another part is
+            empty or has a class that training lacks; the message names part and class.
+
+    Introduced in notebook 05.
+    """
+    classes = check_labelled_texts(parts["train"])
+    for name, part in parts.items():
+        if not len(part):
+            raise ValueError(f"The {name} part is empty; expected at least one text.")
+        unknown = sorted(set(part.labels) - set(range(classes)), key=repr)
+        if unknown:
+            raise ValueError(
+                f"The {name} part has the classes {unknown[:10]}, of which the training part has "
+                f"no example; it has 0 to {classes - 1}. Nobody can learn a class unseen: split "
+                "anew with split_texts, or leave those texts out."
+            )
+    return classes
+
+
 @dataclass(frozen=True)
 class EncodedTexts:
     """Token ids of texts, made once; behaves as a sequence of examples for a `DataLoader`.

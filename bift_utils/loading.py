@@ -141,8 +141,8 @@ def load_tokenizer(name: str | os.PathLike) -> BertTokenizer:
 
 def load_model(
     name: str | os.PathLike,
-    num_labels: int = 2,
-    pooling: str = "mean",
+    num_labels: int | None = None,
+    pooling: str | None = None,
     dropout: float | None = None,
 ) -> BertForJointTraining:
     """Load a checkpoint's encoder, and its heads where it has them, in fp32.
@@ -152,8 +152,9 @@ def load_model(
 
     Args:
         name: see `find_checkpoint`.
-        num_labels: K, the number of classes.
-        pooling: "cls", "mean" or "pooler"; see `modeling.pool`.
+        num_labels: K, the number of classes; None for the checkpoint's own, or 2.
+        pooling: "cls", "mean" or "pooler", see `modeling.pool`; None for the checkpoint's own, or
+            "mean".
         dropout: rate inside the encoder and before the classifier; None keeps the checkpoint's.
 
     Raises:
@@ -162,16 +163,17 @@ def load_model(
     Introduced in notebook 00.
     """
     quiet_libraries()
-    if pooling not in POOLINGS:
+    if pooling not in (None, *POOLINGS):
         raise ValueError(f"The pooling was given as {pooling!r}; expected one of {POOLINGS}.")
     folder = find_checkpoint(name)
+    own = {} if num_labels is None else {"num_labels": num_labels}
     try:
-        config = BertConfig.from_pretrained(folder, num_labels=num_labels)
+        config = BertConfig.from_pretrained(folder, **own)
     except Exception as error:  # the library checks types with an error class of its own
         raise ValueError(
             f"The file config.json in {folder} is damaged ({error}). Copy it there again."
         ) from error
-    config.pooling = pooling
+    config.pooling = pooling or getattr(config, "pooling", "mean")
     if dropout is not None:
         config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
         config.classifier_dropout = dropout

@@ -161,3 +161,35 @@ def kl_divergence(exact: Tensor, log_probabilities: Tensor) -> Tensor:
     """
     ours = log_probabilities[..., : exact.shape[-1]].double()
     return (torch.special.xlogy(exact, exact) - exact * ours).sum(-1)
+
+
+def pseudo_log_likelihood(
+    model: BertForJointTraining, tokens: Tensor, mask_token_id: int
+) -> Tensor:
+    """Return Σ_i log P(x_i | all other tokens) by the model, (N,), in nats, float64.
+
+    Each position is hidden in turn, so a sentence of T tokens takes T rows. It ranks sentences; it
+    is no log-probability: exp of it does not sum to one over all sentences.
+
+    Args:
+        model: a masked-LM model.
+        tokens: (N, T), whole sentences without [MASK].
+        mask_token_id: the id of [MASK].
+
+    Raises:
+        ValueError: a sentence holds [MASK].
+
+    Source: Salazar et al. 2020, section 2.2. Introduced in notebook 03.
+    """
+    if (tokens == mask_token_id).any():
+        raise ValueError(
+            f"The tokens hold {int((tokens == mask_token_id).sum())} [MASK]; expected whole "
+            "sentences, because every token of a sentence is scored. Fill the blanks first."
+        )
+    total = torch.zeros(len(tokens), dtype=torch.float64)
+    for i in range(tokens.shape[1]):
+        hidden = tokens.clone()
+        hidden[:, i] = mask_token_id
+        answers = token_log_probabilities(model, hidden)[:, i]  # (N, V + 1)
+        total += answers.gather(1, tokens[:, i : i + 1].cpu())[:, 0]
+    return total

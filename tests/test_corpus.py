@@ -6,6 +6,7 @@ import torch
 
 from bift_utils.corpus import (
     SPECIAL_TOKENS,
+    context_free_loss,
     encode_sentences,
     make_windows,
     pack_windows,
@@ -16,8 +17,10 @@ from bift_utils.corpus import (
     validation_batches,
 )
 from bift_utils.data import load_reviews
+from bift_utils.forward_backward import CorruptionChannel
 from bift_utils.losses import IGNORE_INDEX
 from bift_utils.runtime import make_generator
+from bift_utils.synthetic import MarkovLanguage
 
 
 @pytest.fixture(scope="module")
@@ -234,3 +237,42 @@ def test_unigram_loss_by_hand():
     ]
     expected = -(math.log(4 / 7) + math.log(2 / 7) + math.log(1 / 7)) / 3
     assert unigram_loss(reviews, batches, 3) == pytest.approx(expected, rel=1e-12)
+
+
+# what can be known without context
+
+
+@pytest.mark.parametrize("shares", [(0.8, 0.1), (0.5, 0.3), (1.0, 0.0), (0.5, 0.5), (0.9, 0.0)])
+def test_context_free_loss_is_the_exact_optimum_where_there_is_no_context(shares):
+    counts = torch.tensor([5.0, 3.0, 1.0, 0.2])
+    p, channel = counts.double() / counts.double().sum(), CorruptionChannel(0.15, *shares)
+    language = MarkovLanguage(p, p.expand(4, 4))  # every token is drawn anew
+    answer = language.masked_token_posterior(torch.arange(5)[:, None], channel)[:, 0]  # (z, x)
+    shown = channel.selected_matrix(4)  # (x, z)
+    by_enumeration = -sum(
+        p[x] * shown[x, z] * answer[z, x].log()
+        for x in range(4)
+        for z in range(5)
+        if shown[x, z] > 0
+    )
+    assert context_free_loss(counts, channel) == pytest.approx(float(by_enumeration), rel=1e-12)
+
+
+def test_context_free_loss_lies_below_the_entropy_because_of_copying():
+    counts = torch.tensor([9.0, 4.0, 2.0, 1.0])
+    p = counts.double() / 16
+    entropy = float(-(p * p.log()).sum())
+    assert context_free_loss(counts) < entropy
+    always = context_free_loss(counts, CorruptionChannel(0.15, 1.0, 0.0))
+    assert always == pytest.approx(entropy, rel=1e-12)
+
+
+def test_context_free_loss_does_not_depend_on_the_rate():
+    counts = torch.tensor([9.0, 4.0, 2.0])
+    one, two = (context_free_loss(counts, CorruptionChannel(rate)) for rate in (0.15, 0.4))
+    assert one == two
+
+
+def test_context_free_loss_refuses_a_count_of_zero():
+    with pytest.raises(ValueError, match="Add one to each"):
+        context_free_loss(torch.tensor([3.0, 0.0]))

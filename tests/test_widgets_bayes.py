@@ -1,0 +1,156 @@
+import io
+import time
+
+import pytest
+import torch
+
+from bift_utils.forward_backward import CorruptionChannel
+from bift_utils.oracle import small_bert
+from bift_utils.plotting import plt
+from bift_utils.runtime import make_generator, set_seed
+from bift_utils.synthetic import MarkovLanguage
+from bift_utils.widgets import core
+from bift_utils.widgets.bayes import MASK, BayesExplorer, bayes_explorer, bayes_parts
+
+WORDS = ["a", "b", "$c$"]
+ALWAYS, MIXED = CorruptionChannel(0.4, 1.0, 0.0), CorruptionChannel(0.4, 0.8, 0.1)
+# b never follows b, and no sentence begins with $c$
+LANGUAGE = MarkovLanguage([0.6, 0.4, 0.0], [[0.2, 0.5, 0.3], [0.7, 0.0, 0.3], [0.1, 0.6, 0.3]])
+
+
+class Handle:
+    """Stands for the display of the figure."""
+
+    def __init__(self):
+        self.shown = []
+
+    def update(self, figure):
+        self.shown.append(figure)
+
+
+def networks():
+    set_seed(0)
+    return {name: (channel, small_bert(3, 3, width=16, layers=1))
+            for name, channel in (("100/0/0", ALWAYS), ("80/10/10", MIXED))}  # fmt: skip
+
+
+@pytest.fixture
+def explorer():
+    explorer = BayesExplorer(LANGUAGE, WORDS, networks(), f"a {MASK} b", 2)
+    explorer.handle = Handle()
+    return explorer
+
+
+def bars(figure, panel):
+    return [bar.get_width() for bar in figure.axes[panel].patches]
+
+
+@pytest.mark.parametrize("channel", [ALWAYS, MIXED])
+@pytest.mark.parametrize("ids, position", [([0, 3, 1], 1), ([0, 2, 1], 1), ([3, 3, 0], 0)])
+def test_parts_against_enumeration(channel, ids, position):
+    if channel is ALWAYS and ids[position] != 3:
+        pytest.skip("this channel never asks at a visible word")
+    start, transition = LANGUAGE.start, LANGUAGE.transition
+    every = torch.einsum("a,ab,bc->abc", start, transition, transition)
+    ways = [channel.matrix(3)[:, token] for token in ids]
+    ways[position] = channel.selected_matrix(3)[:, ids[position]]
+    joint = torch.einsum("abc,a,b,c->" + "abc"[position], every, *ways)
+    prior = every.sum([d for d in range(3) if d != position])
+    found = bayes_parts(LANGUAGE, torch.tensor([ids]), position, channel)
+    assert torch.allclose(found["prior"], prior)
+    assert torch.allclose(found["posterior"], joint / joint.sum())
+    likelihood = torch.where(prior > 0, joint / prior, 0.0)
+    assert torch.allclose(found["likelihood"], likelihood / likelihood.sum())
+    product = found["prior"] * found["likelihood"]
+    assert torch.allclose(product / product.sum(), found["posterior"])
+
+
+def test_a_move_redraws(explorer):
+    explorer.places[0].value = "b"
+    figure = explorer.handle.shown[-1]
+    expected = LANGUAGE.cavity_posterior(torch.tensor([[1, 3, 1]]))[0, 1]
+    assert bars(figure, 2) == pytest.approx(expected.tolist())
+    assert "KL(exact ‖ network)" in explorer.status.value
+    assert figure._suptitle.get_text() == f"b {MASK} b: what is word 2?"
+    figure.savefig(io.BytesIO(), format="png")  # dollar signs are no formula
+
+
+def test_the_network_belongs_to_the_channel(explorer):
+    explorer.react()
+    first = bars(explorer.handle.shown[-1], 3)
+    explorer.channel.value = "80/10/10"
+    assert bars(explorer.handle.shown[-1], 3) != pytest.approx(first)
+
+
+def test_impossible_text_is_a_sentence_and_no_traceback(explorer):
+    before = len(explorer.handle.shown)
+    explorer.ask.value = 3
+    explorer.places[1].value = "b"  # a b b
+    assert len(explorer.handle.shown) == before + 1  # only the question was redrawn
+    assert "cannot occur with 100/0/0" in explorer.status.value
+    explorer.channel.value = "80/10/10"  # there one of them may be a random word
+    assert len(explorer.handle.shown) == before + 2
+    assert "cannot" not in explorer.status.value
+
+
+def test_what_a_visible_word_means_is_said(explorer):
+    explorer.ask.value = 1
+    assert "never asks at a visible word" in explorer.status.value
+    explorer.channel.value = "80/10/10"
+    assert "may have been drawn at random" in explorer.status.value
+    explorer.ask.value = 2
+    assert "The word is hidden" in explorer.status.value
+
+
+def test_all_blanks_give_the_prior(explorer):
+    for place in explorer.places:
+        place.value = MASK
+    figure = explorer.handle.shown[-1]
+    assert bars(figure, 0) == pytest.approx(bars(figure, 2))
+
+
+def test_controls_have_labels_and_keys(explorer):
+    names = [control.description for control in explorer.controls]
+    assert names == ["word 1", "word 2", "word 3", "text comes from", "ask for word"]
+    assert not any(control.disabled for control in explorer.controls)
+
+
+@pytest.mark.parametrize("sentence, ask", [("a d b", 1), (f"a {MASK}", 3), ("a b", 0)])
+def test_bad_input_is_named(sentence, ask):
+    with pytest.raises(ValueError, match="expected words of"):
+        BayesExplorer(LANGUAGE, WORDS, networks(), sentence, ask)
+
+
+def test_the_figure_is_shown_once_and_needs_no_kernel(monkeypatch):
+    plt.close("all")  # what other tests left open
+    shown = []
+
+    def display(thing, **options):
+        shown.append((thing, options))
+        return Handle() if options.get("display_id") else None
+
+    monkeypatch.setattr(core, "display", display)
+    explorer = bayes_explorer(LANGUAGE, WORDS, networks(), f"a {MASK} b", 2)
+    (bundle, raw), (figure, options) = shown
+    assert raw == {"raw": True} and "Run this cell" in bundle["text/plain"]
+    assert options == {"display_id": True} and len(figure.axes) == 4
+    assert not plt.get_fignums(), "an open figure would be drawn again at the end of the cell"
+    explorer.ask.value = 1
+    assert len(explorer.handle.shown) == 1
+
+
+def test_a_reaction_is_quick():
+    language = MarkovLanguage.random(8, make_generator(1), concentration=2.0)
+    model = small_bert(8, 5)
+    explorer = BayesExplorer(language, "abcdefgh", {"c": (MIXED, model)}, f"a b {MASK} c d", 3)
+    explorer.handle = Handle()
+    places = iter([1, 2, 4, 5, 1, 2])
+
+    def react():
+        begin = time.process_time()
+        explorer.ask.value = next(places)
+        explorer.handle.shown[-1].savefig(io.BytesIO(), format="png")
+        return time.process_time() - begin
+
+    react()  # fonts are loaded once
+    assert min(react() for _ in range(5)) < 0.2

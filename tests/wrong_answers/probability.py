@@ -1,0 +1,186 @@
+"""Wrong answers to the exercises of notebook 03, each with what its check must say."""
+
+import torch
+
+from bift_utils.checks.probability import _head
+
+
+def joint(prior, likelihood):
+    return prior * likelihood
+
+
+def in_place(prior, likelihood):
+    likelihood *= prior
+    return likelihood / likelihood.sum(-1, keepdim=True)
+
+
+def one_axis(dimension, keepdim=True):
+    def function(prior, likelihood):
+        both = prior * likelihood
+        return both / both.sum(dimension, keepdim=keepdim)
+
+    return function
+
+
+def divergence(exact, log_q):
+    return (torch.special.xlogy(exact, exact) - exact * log_q).sum(-1)
+
+
+def mixture(copy):
+    """Build wrong answers from a rule for κ."""
+
+    def function(around, seen, kept, drawn):
+        word = torch.zeros_like(around)
+        word[seen] = 1.0
+        share = copy(float(around[seen]), kept, drawn)
+        return share * word + (1 - share) * around
+
+    return function
+
+
+def right_share(p, kept, drawn, size=4):
+    return kept * p / (kept * p + drawn / size)
+
+
+def shared_out(around, seen, kept, drawn):
+    share = right_share(float(around[seen]), kept, drawn)
+    others = around.clone()
+    others[seen] = 0.0
+    answer = (1 - share) * others / others.sum()
+    answer[seen] = share
+    return answer
+
+
+def spoils_its_input(around, seen, kept, drawn):
+    share = right_share(float(around[seen]), kept, drawn)
+    around *= 1 - share
+    around[seen] += share
+    return around
+
+
+def head(*order, **options):
+    return lambda hidden, w: _head(hidden, w, *order, **options)
+
+
+def head_with_norm(correction=0, inside=True, dimension=-1, eps=None, scale=True):
+    def function(hidden, w):
+        h = torch.nn.functional.gelu(hidden @ w["dense_weight"].T + w["dense_bias"])
+        small = w["eps"] if eps is None else eps
+        spread = h.var(dimension, correction=correction, keepdim=True)
+        divisor = (spread + small).sqrt() if inside else spread.sqrt() + small
+        h = (h - h.mean(dimension, keepdim=True)) / divisor
+        if scale:
+            h = h * w["norm_weight"] + w["norm_bias"]
+        return h @ w["embeddings"].T + w["bias"]
+
+    return function
+
+
+def changes_weights(hidden, w):
+    w["bias"] += 1.0
+    return _head(hidden, w)
+
+
+def pseudo_likelihood(where, fresh=True, log=True, scale=1.0):
+    """Build wrong scores: `where` says what is hidden while position i is scored."""
+
+    def function(model, tokens, mask_token_id):
+        total, blank = 0.0, tokens.clone()
+        for i in range(len(tokens)):
+            if fresh:
+                blank = tokens.clone()
+            blank[where(i)] = mask_token_id
+            value = model(blank[None])[0, i, tokens[i]]
+            total = total + (value if log else value.exp())
+        return scale * total
+
+    return function
+
+
+def edits(model, tokens, mask_token_id):
+    total = 0.0
+    for i in range(len(tokens)):
+        kept = int(tokens[i])
+        tokens[i] = mask_token_id
+        total = total + model(tokens[None])[0, i, kept]
+    return total
+
+
+def no_batch(model, tokens, mask_token_id):
+    return model(tokens)[0, 0]
+
+
+def here(i):
+    return [i]
+
+
+WRONG = [
+    ("bayes_rule", lambda p, k: None, "Is a `return` missing"),
+    ("bayes_rule", lambda p, k: 0.5, r"Expected a tensor of shape \(2, 3\), got float"),
+    ("bayes_rule", lambda p, k: p * k[0], r"got \(3,\)"),
+    ("bayes_rule", joint, "the numerator"),
+    ("bayes_rule", lambda p, k: k / k.sum(-1, keepdim=True), "the prior is missing"),
+    ("bayes_rule", one_axis(0), "Your columns sum to one"),
+    ("bayes_rule", lambda p, k: p * k / (p * k).sum(), "an evidence of its own"),
+    ("bayes_rule", lambda p, k: (p * k).softmax(-1), "not logits"),
+    ("bayes_rule", lambda p, k: p.expand(k.shape), "the sentence was not used"),
+    ("bayes_rule", lambda p, k: joint(p, joint(p, k)) / joint(p, joint(p, k)).sum(-1, keepdim=True),
+     "twice"),
+    ("bayes_rule", in_place, "changed its inputs"),
+    ("bayes_rule", one_axis(-1, keepdim=False), "Your function raised"),
+    ("bayes_rule", lambda p, k: 1 - p * k, "off by up to"),
+    ("kl_divergence", lambda p, q: None, "Is a `return` missing"),
+    ("kl_divergence", lambda p, q: divergence(p, q).sum(), "One number a row"),
+    ("kl_divergence", lambda p, q: (q.exp() * (q - p.log())).sum(-1), "the other direction"),
+    ("kl_divergence", lambda p, q: -divergence(p, q), "never negative"),
+    ("kl_divergence", lambda p, q: -(p * q).sum(-1), "cross-entropy"),
+    ("kl_divergence", lambda p, q: (p * (p.log2() - q / torch.tensor(2.0).log())).sum(-1), "bits"),
+    ("kl_divergence", lambda p, q: (p * (p.log() - q)).mean(-1), "averaged over the candidates"),
+    ("kl_divergence", lambda p, q: (p.log() - q).sum(-1), "not weighed"),
+    ("kl_divergence", lambda p, q: (p * (p.log() - q.exp())).sum(-1), "logarithms already"),
+    ("kl_divergence", lambda p, q: (p * (p.log() - q)).sum(-1), "0 · log 0 gave NaN"),
+    ("kl_divergence", lambda p, q: (p * ((p + 0.01).log() - q)).sum(-1), "off by up to"),
+    ("copy_or_doubt", lambda *a: None, "Is a `return` missing"),
+    ("copy_or_doubt", lambda a, s, k, d: a[s], "one probability for each candidate"),
+    ("copy_or_doubt", mixture(lambda p, k, d: 0.0), "the context alone"),
+    ("copy_or_doubt", mixture(lambda p, k, d: 1.0), "You copy always"),
+    ("copy_or_doubt", mixture(lambda p, k, d: k * p / (k * p + d)), "once in V"),
+    ("copy_or_doubt", mixture(lambda p, k, d: k / (k + d)), "does not use the context"),
+    ("copy_or_doubt", mixture(lambda p, k, d: 1 - right_share(p, k, d)), "swapped"),
+    ("copy_or_doubt", mixture(lambda p, k, d: right_share(p, k, d, 3)), "V − 1"),
+    ("copy_or_doubt", shared_out, "the visible word included"),
+    ("copy_or_doubt", spoils_its_input, "changed its inputs"),
+    ("copy_or_doubt", mixture(lambda p, k, d: p / (p + 0.25)), "Mix two answers"),
+    ("mlm_head", lambda h, w: None, "Is a `return` missing"),
+    ("mlm_head", lambda h, w: _head(h, w)[..., :6], "one logit for each token"),
+    ("mlm_head", head("dense norm gelu"), "LayerNorm came before GELU"),
+    ("mlm_head", head("dense norm"), "GELU is missing"),
+    ("mlm_head", head("dense gelu"), "LayerNorm is missing"),
+    ("mlm_head", head(""), "the article's head"),
+    ("mlm_head", head("dense relu norm"), "not ReLU"),
+    ("mlm_head", head(approximate="tanh"), "tanh approximation"),
+    ("mlm_head", head(transpose=True), "wrong way round"),
+    ("mlm_head", head(bias=False), "output bias"),
+    ("mlm_head", head_with_norm(scale=False), "a scale and a shift of its own"),
+    ("mlm_head", head_with_norm(correction=1), "correction=0"),
+    ("mlm_head", head_with_norm(inside=False), "under the root"),
+    ("mlm_head", head_with_norm(dimension=0), "over the positions"),
+    ("mlm_head", head_with_norm(eps=1e-12), "not the default"),
+    ("mlm_head", head_with_norm(eps=1e-5), "not the default of torch"),
+    ("mlm_head", lambda h, w: _head(h, w).softmax(-1), "before the softmax"),
+    ("mlm_head", changes_weights, "changed the weights"),
+    ("mlm_head", head("gelu dense norm"), "Go step by step"),
+    ("pseudo_likelihood", lambda m, t, k: None, "Is a `return` missing"),
+    ("pseudo_likelihood", lambda m, t, k: m(t[None])[0], "Expected a single number"),
+    ("pseudo_likelihood", no_batch, r"tokens\[None\]"),
+    ("pseudo_likelihood", pseudo_likelihood(lambda i: []), "while it was visible"),
+    ("pseudo_likelihood", pseudo_likelihood(lambda i: slice(None)), "all tokens at once"),
+    ("pseudo_likelihood", pseudo_likelihood(lambda i: slice(i, None)), "one-way score"),
+    ("pseudo_likelihood", pseudo_likelihood(here, fresh=False), "stayed hidden"),
+    ("pseudo_likelihood", pseudo_likelihood(here, scale=0.25), "the mean a token"),
+    ("pseudo_likelihood", pseudo_likelihood(here, log=False), "add their logarithms"),
+    ("pseudo_likelihood", pseudo_likelihood(here, scale=-1.0), "The sign is wrong"),
+    ("pseudo_likelihood", lambda *a: pseudo_likelihood(here)(*a).exp(), "its logarithm"),
+    ("pseudo_likelihood", edits, "changed the sentence"),
+    ("pseudo_likelihood", pseudo_likelihood(lambda i: [max(i - 1, 0)]), "the entry"),
+]  # fmt: skip
