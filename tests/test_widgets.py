@@ -149,10 +149,10 @@ def test_the_figure_is_shown_once_and_needs_no_kernel(tokenizer, monkeypatch):
 
 def test_a_reaction_is_quick(playground):
     def react():
-        start = time.perf_counter()
+        start = time.process_time()
         playground.button.click()
         playground.handle.shown[-1].savefig(io.BytesIO(), format="png")
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     react()  # fonts are loaded once
     assert min(react() for _ in range(5)) < 0.2
