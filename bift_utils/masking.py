@@ -9,6 +9,7 @@ from bift_utils.data import pad_batch
 from bift_utils.forward_backward import CorruptionChannel
 from bift_utils.losses import IGNORE_INDEX, check_mlm_weight
 
+CLASSIFIER_INPUTS = ("clean", "masked")  # what the classifier sees in joint training
 OUTCOMES = ("not selected", "[MASK]", "random", "kept")  # what can become of a token
 
 
@@ -221,18 +222,40 @@ class JointCollator:
     With λ = 0 the masked rows are left out, with λ = 1 the clean ones: what has no weight costs
     no time and cannot change the result.
 
+    With `classifier_input="masked"` there are no clean rows: each masked row carries its class as
+    well, and the classifier learns from text with holes (Yao et al. 2022), for half the compute.
+
     Returns a dict with `input_ids`, `attention_mask` and `mlm_labels` (R, T), and `labels` (R,);
-    R is 2B for 0 < λ < 1 and B otherwise.
+    R is 2B for clean input and 0 < λ < 1, and B otherwise.
+
+    Raises:
+        ValueError: λ is outside [0, 1], or the classifier's input is neither "clean" nor "masked".
 
     Introduced in notebook 06.
     """
 
-    def __init__(self, tokenizer, generator: torch.Generator, mlm_weight: float, **rates):
+    def __init__(
+        self,
+        tokenizer,
+        generator: torch.Generator,
+        mlm_weight: float,
+        classifier_input: str = "clean",
+        **rates,
+    ):
         self.mlm_weight = check_mlm_weight(mlm_weight)
+        if classifier_input not in CLASSIFIER_INPUTS:
+            raise ValueError(
+                f"classifier_input was given as {classifier_input!r}; expected one of "
+                f"{CLASSIFIER_INPUTS}."
+            )
+        self.classifier_input = classifier_input
         self.clean = SequenceCollator(tokenizer)
         self.masked = MaskedLMCollator(tokenizer, generator, **rates)
 
     def __call__(self, examples: Sequence[dict]) -> dict[str, torch.Tensor]:
+        if self.classifier_input == "masked":
+            classes = torch.tensor([example["labels"] for example in examples])
+            return {**self.masked(examples), "labels": classes}
         parts = []
         if self.mlm_weight < 1.0:
             clean = self.clean(examples)

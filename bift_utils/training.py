@@ -1,21 +1,34 @@
-"""Training on both objectives: one step, one loop, its history; devices through `accelerate`."""
+"""Training on both objectives: one step, one loop for every schedule; devices by `accelerate`."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+import collections
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import broadcast_object_list
 from tqdm.auto import tqdm
 from transformers import get_linear_schedule_with_warmup
 
-from bift_utils.losses import (
-    IGNORE_INDEX,
-    check_mlm_weight,
-    joint_loss,
-    masked_lm_loss,
-    sequence_loss,
+from bift_utils.global_batch import joint_backward
+from bift_utils.history import BestWeights, History
+from bift_utils.losses import IGNORE_INDEX, joint_loss, masked_lm_loss, sequence_loss
+from bift_utils.resuming import (
+    STOPPED_BY_HAND,
+    fingerprint,
+    load_state,
+    pack,
+    random_state,
+    restore_random_state,
+    save_state,
+    signature,
+    unpack,
 )
 from bift_utils.runtime import get_device
+from bift_utils.schedules import TrainingConfig, count_updates, evaluation_turns, repeat
+from bift_utils.sharing import independent_parts
 
 
 def training_step(model, batch: dict[str, torch.Tensor], mlm_weight: float) -> dict:
@@ -56,92 +69,6 @@ def training_step(model, batch: dict[str, torch.Tensor], mlm_weight: float) -> d
     return {"loss": joint_loss(mlm, task, mlm_weight), **losses}
 
 
-@dataclass(frozen=True)
-class TrainingConfig:
-    """Options of one fine-tuning run.
-
-    Args:
-        mlm_weight: λ in L = λ·L_MLM + (1 − λ)·L_task, from 0 to 1.
-        epochs: passes over the training texts, at least one.
-        learning_rate: peak of AdamW's rate; it rises over `warmup_share` of the steps and then
-            falls to zero, both linearly.
-        weight_decay: decoupled decay of the matrices; biases and LayerNorm are not decayed.
-        max_grad_norm: gradients are scaled down to this norm.
-        evaluations_per_epoch: how often the validation texts are scored.
-        patience: evaluations without improvement before training stops; None for never.
-
-    Raises:
-        ValueError: an option is outside its range.
-
-    Introduced in notebook 06.
-    """
-
-    mlm_weight: float = 0.3
-    epochs: int = 3
-    learning_rate: float = 3e-4
-    warmup_share: float = 0.1
-    weight_decay: float = 0.01
-    max_grad_norm: float = 1.0
-    evaluations_per_epoch: int = 2
-    patience: int | None = None
-
-    def __post_init__(self):
-        check_mlm_weight(self.mlm_weight)
-        for name in ("epochs", "learning_rate", "evaluations_per_epoch"):
-            if getattr(self, name) <= 0:
-                raise ValueError(
-                    f"{name} was given as {getattr(self, name)}; expected a number above zero."
-                )
-        if self.patience is not None and self.patience < 1:
-            raise ValueError(
-                f"patience was given as {self.patience}; expected 1 or more, or None for never."
-            )
-
-
-@dataclass
-class History:
-    """What happened in a run: one dict for every step and one for every evaluation.
-
-    `steps` holds `step`, `loss`, and `mlm_loss` and `task_loss` where they were computed (nats);
-    `evaluations` holds `step` and whatever the evaluation returned. `best_step` is the step whose
-    weights were kept, `stopped` says why the run ended.
-
-    Introduced in notebook 06.
-    """
-
-    steps: list[dict] = field(default_factory=list)
-    evaluations: list[dict] = field(default_factory=list)
-    best_step: int = 0
-    stopped: str = "all epochs done"
-
-    def column(self, name: str, of: str = "steps") -> tuple[list[int], list[float]]:
-        """Return the steps and values of one measured quantity, for plotting."""
-        rows = [row for row in getattr(self, of) if name in row]
-        return [row["step"] for row in rows], [row[name] for row in rows]
-
-
-class BestWeights:
-    """Remember the weights of the best evaluation, and when to stop (early stopping).
-
-    Better means higher validation accuracy, or the same with a lower validation loss; without an
-    accuracy the loss decides alone.
-    """
-
-    def __init__(self, patience: int | None):
-        self.patience = patience
-        self.score, self.step, self.weights, self.waited = None, 0, None, 0
-
-    def update(self, model, step: int, measured: dict[str, float]) -> bool:
-        """Take note of an evaluation; return True when it is time to stop."""
-        score = (measured.get("accuracy", 0.0), -measured["loss"])
-        if self.score is None or score > self.score:
-            self.score, self.step, self.waited = score, step, 0
-            self.weights = {name: value.clone() for name, value in model.state_dict().items()}
-        else:
-            self.waited += 1
-        return self.patience is not None and self.waited >= self.patience
-
-
 def make_optimizer(model, config: TrainingConfig) -> torch.optim.AdamW:
     """Return AdamW with weight decay on matrices only.
 
@@ -153,7 +80,7 @@ def make_optimizer(model, config: TrainingConfig) -> torch.optim.AdamW:
         {"params": matrices, "weight_decay": config.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=config.fused)
 
 
 def train(
@@ -162,74 +89,177 @@ def train(
     config: TrainingConfig,
     evaluate: Callable[[torch.nn.Module], dict[str, float]] | None = None,
     callbacks: Sequence[Callable[[History], None]] = (),
+    checkpoint: str | Path | None = None,
 ) -> History:
-    """Train a model in place on the joint loss, simultaneously: one update per batch on the sum.
+    """Train a model in place on both objectives, simultaneously or alternating.
 
     With `evaluate`, the weights of the best evaluation are put back at the end. Stopping by hand
     (an interrupt) ends the loop cleanly: the model and the history so far can be used.
 
+    With `checkpoint`, the whole state is saved there after each evaluation. The same call, with a
+    model and a loader made anew in the same way, then goes on from there and ends with the same
+    weights as a run that was never broken off.
+
     Args:
-        model: a `BertForJointTraining`.
+        model: a `BertForJointTraining`, or a model from `sharing.share_layers`.
         loader: batches as `training_step` takes them, and a length.
         config: the options.
         evaluate: returns `loss` and, where there is one, `accuracy` on validation data.
         callbacks: called with the history after each evaluation.
+        checkpoint: a file to save the state in and to go on from; None to save nothing.
 
     Returns:
         The history of the run.
 
+    Raises:
+        ValueError: the state in `checkpoint` belongs to other options, another model or other
+            data, or there is no `evaluate`. Nothing is trained or overwritten then.
+
     Source: the article, sections 3.3 and 4.3. Introduced in notebook 06.
     """
-    accelerator = Accelerator(cpu=get_device().type == "cpu")
-    optimizer = make_optimizer(model, config)
-    total = config.epochs * len(loader)
-    schedule = get_linear_schedule_with_warmup(optimizer, round(config.warmup_share * total), total)
-    model, optimizer = accelerator.prepare(model, optimizer)
-    history, best = History(), BestWeights(config.patience)
-    evaluate_at = set(evaluation_steps(len(loader), config))
+    checkpoint = None if checkpoint is None else Path(checkpoint)
+    run = Run(model, loader, config, evaluate, callbacks, checkpoint)
     try:
-        for step, batch in enumerate(tqdm(repeat(loader, config.epochs), total=total), start=1):
-            losses = update(model, optimizer, batch, config, accelerator)
-            schedule.step()
-            history.steps.append({"step": step, **losses})
-            if evaluate is None or step not in evaluate_at:
-                continue
-            measured = evaluate(model)
-            history.evaluations.append({"step": step, **measured})
-            stop = best.update(model, step, measured)
-            for callback in callbacks:
-                callback(history)
-            if stop:
-                history.stopped = f"no improvement in {config.patience} evaluations"
-                break
+        for number, (schedule, options) in enumerate(config.stages()):
+            run.stage(number, schedule, options)
     except KeyboardInterrupt:
-        history.stopped = "stopped by hand"
-    if best.weights is not None:
-        model.load_state_dict(best.weights)
-    history.best_step = best.step or len(history.steps)
-    return history
+        run.history.stopped = STOPPED_BY_HAND
+    run.best.restore(model)
+    run.history.best_step = run.best.step or len(run.history.steps)
+    return run.history
 
 
-def update(model, optimizer, batch, config: TrainingConfig, accelerator) -> dict[str, float]:
-    """Take one optimiser step on one batch and return its losses as numbers."""
+class Run:
+    """One call of `train`: what its stages share, and the state that is saved.
+
+    Arguments as those of `train`.
+    """
+
+    def __init__(self, model, loader, config, evaluate, callbacks, checkpoint):
+        if checkpoint and not evaluate:
+            raise ValueError(
+                "A checkpoint was asked for without evaluate; expected both, because the state is "
+                "saved after each evaluation. Pass a function that scores the validation texts."
+            )
+        self.loader, self.config, self.evaluate = loader, config, evaluate
+        self.callbacks, self.checkpoint = callbacks, checkpoint
+        self.history, self.best = History(), BestWeights(config.patience)
+        self.signature = None if checkpoint is None else signature(model, loader, asdict(config))
+        self.saved = load_state(checkpoint, self.signature)
+        self.turns = []  # batches taken in each stage
+        # one head alone may be trained: its absent gradients must not be waited for
+        several = DistributedDataParallelKwargs(find_unused_parameters=True)
+        self.accelerator = Accelerator(cpu=get_device().type == "cpu", kwargs_handlers=[several])
+        self.model = self.accelerator.prepare(model)
+        self.plain = self.accelerator.unwrap_model(self.model)  # not wrapped for several processes
+
+    def stage(self, number: int, schedule: Callable, options: TrainingConfig) -> None:
+        """Train one stage: the schedule's updates of every batch, evaluations between them."""
+        resumed = self.saved is not None and number < len(self.saved["turns"])
+        if number and not resumed:
+            self.begin_finish()
+        turns = options.epochs * len(self.loader)
+        total = count_updates(turns, schedule, options)
+        optimizer = make_optimizer(self.model, options)
+        warmup = round(options.warmup_share * total)
+        rates = get_linear_schedule_with_warmup(optimizer, warmup, total)
+        optimizer = self.accelerator.prepare(optimizer)
+        batches = repeat(self.loader, options.epochs)
+        self.turns.append(0)
+        if resumed and self.skip(batches, number, optimizer, rates):
+            return
+        shape = (len(self.loader), options.epochs, options.evaluations_per_epoch)
+        evaluate_at = set(evaluation_turns(*shape)) if self.evaluate else set()
+        done = self.turns[-1]
+        quiet = True if not self.accelerator.is_local_main_process else None
+        for batch in tqdm(batches, total=turns, initial=done, disable=quiet):
+            for rows, weight in schedule(batch, self.turns[-1], options):
+                losses = update(self.model, optimizer, rows, options, self.accelerator, weight)
+                rates.step()
+                self.note(weight, losses)
+            self.turns[-1] += 1
+            if self.turns[-1] in evaluate_at and self.score(batch, optimizer, rates):
+                break
+
+    def note(self, weight: float, losses: dict[str, float]) -> None:
+        """Add one update to the history."""
+        objective = {0.0: "task", 1.0: "mlm"}.get(weight, "joint")
+        step = len(self.history.steps) + 1
+        self.history.steps.append({"step": step, "objective": objective, **losses})
+
+    def score(self, batch, optimizer, rates) -> bool:
+        """Evaluate, save the state, and return True when it is time to stop."""
+        step = len(self.history.steps)
+        measured = self.evaluate(self.plain)
+        if self.accelerator.num_processes > 1:  # all must agree on when to stop
+            measured = broadcast_object_list([measured])[0]
+        self.history.evaluations.append({"step": step, **measured})
+        stop = self.best.update(self.plain, step, measured)
+        if stop:
+            self.history.stopped = f"no improvement in {self.config.patience} evaluations"
+        if self.checkpoint and self.accelerator.is_main_process:
+            state = {
+                "signature": self.signature, "turns": self.turns, "stop": stop,
+                "last_batch": fingerprint(batch), "model": self.plain.state_dict(),
+                "optimizer": optimizer.state_dict(), "rates": rates.state_dict(),
+                "random": random_state(), **pack(self.history, self.best),
+            }  # fmt: skip
+            save_state(self.checkpoint, state)
+        for callback in self.callbacks:
+            callback(self.history)
+        return stop
+
+    def skip(self, batches, number: int, optimizer, rates) -> bool:
+        """Pass over what was done before; return True when that was the whole stage."""
+        taken = self.saved["turns"][number]
+        batch = collections.deque(itertools.islice(batches, taken), maxlen=1).pop()
+        self.turns[-1] = taken
+        if number + 1 < len(self.saved["turns"]):
+            return True
+        if fingerprint(batch) != self.saved["last_batch"]:
+            raise ValueError(
+                f"The state in {self.checkpoint} was saved on other data, or in another order: "
+                f"batch {taken} is not the same. Make the loader with the same texts and seeds, "
+                "or give another path to start anew."
+            )
+        self.plain.load_state_dict(self.saved["model"])
+        optimizer.load_state_dict(self.saved["optimizer"])
+        rates.load_state_dict(self.saved["rates"])
+        unpack(self.saved, self.history, self.best)
+        restore_random_state(self.saved["random"])
+        return self.saved["stop"]
+
+    def begin_finish(self) -> None:
+        """Start the finish from the best weights so far, with new patience."""
+        self.best.restore(self.plain)
+        self.best.waited = 0
+        self.history.stopped = "all epochs done"
+        self.history.finish_from = len(self.history.steps)
+
+
+def update(
+    model, optimizer, batch, config: TrainingConfig, accelerator, mlm_weight: float | None = None
+) -> dict[str, float]:
+    """Take one optimiser step on one batch and return its losses as numbers.
+
+    λ is that of `config` unless `mlm_weight` is given, as a schedule does. The batch may be taken
+    in several passes and by several processes, see `global_batch.joint_backward`.
+    """
     model.train()
-    batch = {key: value.to(accelerator.device) for key, value in batch.items()}
-    losses = training_step(model, batch, config.mlm_weight)
-    accelerator.backward(losses["loss"])
-    accelerator.clip_grad_norm_(model.parameters(), config.max_grad_norm)
+    weight = config.mlm_weight if mlm_weight is None else mlm_weight
+    half = torch.autocast(accelerator.device.type, torch.bfloat16, config.precision == "bf16")
+    parts = independent_parts(accelerator.unwrap_model(model))
+
+    def step(model, rows, weight):
+        with half:  # around one forward pass only: a longer one would keep stale casts of weights
+            return training_step(model, rows, weight)
+
+    # what shares nothing needs no weights: each half descends on its own loss, whatever λ
+    losses = joint_backward(
+        step, model, batch, weight, accelerator, config.accumulate, weighted=len(parts) == 1
+    )
+    for parameters in parts:
+        accelerator.clip_grad_norm_(parameters, config.max_grad_norm)
     optimizer.step()
     optimizer.zero_grad()
-    return {name: float(value.detach()) for name, value in losses.items()}
-
-
-def repeat(loader: Iterable, epochs: int) -> Iterator:
-    """Yield the batches of several passes over a loader."""
-    for _ in range(epochs):
-        yield from loader
-
-
-def evaluation_steps(steps_per_epoch: int, config: TrainingConfig) -> list[int]:
-    """Return the steps after which to evaluate, evenly spread; the last step is one of them."""
-    count = config.epochs * config.evaluations_per_epoch
-    total = config.epochs * steps_per_epoch
-    return [round(total * (i + 1) / count) for i in range(count)]
+    return {name: float(value) for name, value in losses.items()}

@@ -144,3 +144,22 @@ def test_a_tokenizer_without_mask_is_refused(tokenizer):
 
     with pytest.raises(ValueError, match=r"has no \[MASK\] token"):
         MaskingConfig.from_tokenizer(NoMask())
+
+
+def test_masked_classifier_input_gives_each_row_both_labels(tokenizer, texts, labels):
+    encoded = encode_texts(tokenizer, texts, labels)
+    examples = [encoded[i] for i in range(len(encoded))]
+    collator = JointCollator(
+        tokenizer, make_generator(0), 0.3, classifier_input="masked", mlm_probability=0.4
+    )
+    batch = collator(examples)
+    assert batch["labels"].tolist() == labels  # one row a sentence
+    alone = MaskedLMCollator(tokenizer, make_generator(0), mlm_probability=0.4)(examples)
+    for name, value in alone.items():
+        assert torch.equal(batch[name], value)
+    assert (batch["input_ids"] == tokenizer.mask_token_id).any()
+
+
+def test_an_unknown_classifier_input_is_refused(tokenizer):
+    with pytest.raises(ValueError, match="classifier_input was given as 'both'; expected one of"):
+        JointCollator(tokenizer, make_generator(0), 0.3, classifier_input="both")

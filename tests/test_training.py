@@ -12,10 +12,10 @@ from bift_utils.losses import IGNORE_INDEX
 from bift_utils.masking import JointCollator, SequenceCollator
 from bift_utils.modeling import new_model
 from bift_utils.runtime import make_generator, set_seed
+from bift_utils.schedules import evaluation_turns
 from bift_utils.training import (
     BestWeights,
     TrainingConfig,
-    evaluation_steps,
     train,
     training_step,
 )
@@ -139,7 +139,7 @@ def test_training_learns_and_the_history_has_every_step(tokenizer, encoded, labe
     assert steps == list(range(1, 91))
     assert math.fsum(losses[-10:]) < 0.5 * math.fsum(losses[:10])
     assert history.evaluations[-1]["accuracy"] > 0.9
-    assert seen == evaluation_steps(3, config)
+    assert seen == evaluation_turns(3, config.epochs, config.evaluations_per_epoch)
     assert history.stopped == "all epochs done"
 
 
@@ -211,8 +211,7 @@ def test_same_seed_same_weights(tokenizer, encoded):
 
 @pytest.mark.parametrize("per_epoch, steps", [(1, [7, 14]), (2, [4, 7, 10, 14])])
 def test_evaluations_are_spread_evenly_and_end_at_the_last_step(per_epoch, steps):
-    config = TrainingConfig(epochs=2, evaluations_per_epoch=per_epoch)
-    assert evaluation_steps(7, config) == steps
+    assert evaluation_turns(7, 2, per_epoch) == steps
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,180 @@
+import pytest
+import torch
+from conftest import tiny_config
+
+from bift_utils.data import encode_texts, make_loader
+from bift_utils.masking import JointCollator
+from bift_utils.modeling import new_model
+from bift_utils.runtime import make_generator, set_seed
+from bift_utils.schedules import SCHEDULES, alternating, count_updates, rows_of, simultaneous
+from bift_utils.training import TrainingConfig, train, training_step
+
+
+@pytest.fixture
+def encoded(tokenizer, texts, labels):
+    return encode_texts(tokenizer, texts * 3, labels * 3)
+
+
+def joint_loader(tokenizer, encoded, weight=0.3, **options):
+    collator = JointCollator(tokenizer, make_generator(1), weight, mlm_probability=0.3, **options)
+    return make_loader(encoded, collator, 8, seed=0)
+
+
+def new(tokenizer):
+    set_seed(0)
+    return new_model(tiny_config(tokenizer))
+
+
+def test_rows_of_splits_a_joint_batch_into_its_two_halves(tokenizer, encoded):
+    batch = next(iter(joint_loader(tokenizer, encoded)))
+    task, mlm = rows_of(batch, "task"), rows_of(batch, "mlm")
+    assert torch.equal(task["input_ids"], batch["input_ids"][:8])
+    assert (task["labels"] != -100).all() and (task["mlm_labels"] == -100).all()
+    asked = (batch["mlm_labels"] != -100).any(1)
+    assert torch.equal(mlm["input_ids"], batch["input_ids"][asked])
+    assert not asked[:8].any() and (mlm["labels"] == -100).all()
+
+
+def test_rows_that_serve_both_objectives_are_in_both(tokenizer, encoded):
+    batch = next(iter(joint_loader(tokenizer, encoded, classifier_input="masked")))
+    assert len(rows_of(batch, "task")["labels"]) == 8
+    assert 0 < len(rows_of(batch, "mlm")["labels"]) <= 8
+
+
+def test_a_batch_with_nothing_hidden_is_kept_whole(tokenizer, encoded):
+    batch = next(iter(joint_loader(tokenizer, encoded)))
+    batch["mlm_labels"].fill_(-100)
+    assert len(rows_of(batch, "mlm")["labels"]) == 16
+
+
+def test_a_batch_without_classes_cannot_serve_the_task(tokenizer, encoded):
+    batch = next(iter(joint_loader(tokenizer, encoded, 1.0)))
+    with pytest.raises(ValueError, match="no row with a class.*mlm_weight=1 leaves"):
+        rows_of(batch, "task")
+
+
+@pytest.mark.parametrize("ratio, expected", [(1, "tmtmtm"), (2, "ttmttm"), (3, "tttmttt")])
+def test_the_ratio_is_task_updates_for_each_masked_lm_update(tokenizer, encoded, ratio, expected):
+    config = TrainingConfig(
+        epochs=2, schedule="alternating", task_updates_per_mlm=ratio, learning_rate=1e-2
+    )
+    history = train(new(tokenizer), joint_loader(tokenizer, encoded), config)
+    found = "".join(row["objective"][0] for row in history.steps)
+    turns = 6
+    assert found[: len(expected)] == expected
+    assert len(found) == count_updates(turns, alternating, config) == turns + turns // ratio
+    assert history.count("task") == turns and history.count("mlm") == turns // ratio
+    for row in history.steps:
+        assert ("mlm_loss" in row) == (row["objective"] == "mlm")
+        assert ("task_loss" in row) == (row["objective"] == "task")
+
+
+def test_an_alternating_update_has_the_gradient_of_one_loss_alone(tokenizer, encoded):
+    model = new(tokenizer).eval()
+    batch = next(iter(joint_loader(tokenizer, encoded)))
+    config = TrainingConfig(schedule="alternating")
+    both = training_step(model, batch, 0.5)
+    updates = alternating(batch, 0, config)
+    for (rows, weight), name in zip(updates, ("task_loss", "mlm_loss"), strict=True):
+        alone = training_step(model, rows, weight)
+        assert set(alone) == {"loss", name}
+        torch.testing.assert_close(alone["loss"], both[name])
+    ((rows, weight),) = simultaneous(batch, 0, config)
+    assert rows is batch and weight == config.mlm_weight
+    assert set(SCHEDULES) == {"simultaneous", "alternating"}
+
+
+def test_alternation_goes_on_until_validation_stops_improving(tokenizer, encoded):
+    scores = iter([0.5, 0.7, 0.6, 0.6, 0.9])
+    config = TrainingConfig(epochs=9, schedule="alternating", evaluations_per_epoch=1, patience=2)
+    history = train(
+        new(tokenizer), joint_loader(tokenizer, encoded), config,
+        lambda m: {"accuracy": next(scores), "loss": 1.0},
+    )  # fmt: skip
+    assert history.stopped == "no improvement in 2 evaluations"
+    assert len(history.steps) == 4 * 3 * 2 and history.best_step == 2 * 3 * 2
+
+
+def test_the_finish_starts_from_the_best_weights_with_a_fresh_optimiser(
+    tokenizer, encoded, monkeypatch
+):
+    import bift_utils.training as training
+
+    optimizers, weights, starts = [], [], []
+    make, real = training.make_optimizer, training.update
+
+    def watched_optimizer(model, config):
+        optimizers.append(config.learning_rate)
+        starts.append({name: value.clone() for name, value in model.state_dict().items()})
+        return make(model, config)
+
+    def watched(model, optimizer, batch, config, accelerator, weight):
+        weights.append((weight, len(batch["labels"])))
+        return real(model, optimizer, batch, config, accelerator, weight)
+
+    monkeypatch.setattr(training, "make_optimizer", watched_optimizer)
+    monkeypatch.setattr(training, "update", watched)
+    scores, snapshots = iter([0.5, 0.8, 0.6, 0.55, 0.7]), []
+
+    def evaluate(model):
+        snapshots.append({name: value.clone() for name, value in model.state_dict().items()})
+        return {"accuracy": next(scores), "loss": 1.0}
+
+    config = TrainingConfig(
+        epochs=3, finish_epochs=2, finish_learning_rate=1e-3, learning_rate=1e-2,
+        evaluations_per_epoch=1,
+    )  # fmt: skip
+    model = new(tokenizer)
+    history = train(model, joint_loader(tokenizer, encoded), config, evaluate)
+    assert optimizers == [1e-2, 1e-3]
+    assert weights == [(0.3, 16)] * 9 + [(0.0, 8)] * 6
+    assert history.finish_from == 9 and history.stopped == "all epochs done"
+    assert [row["objective"] for row in history.steps] == ["joint"] * 9 + ["task"] * 6
+    for name, value in starts[1].items():  # the finish goes on from the second evaluation
+        assert torch.equal(value, snapshots[1][name]), name
+    assert history.best_step == 6  # nothing in the finish was better
+    assert all(torch.equal(v, snapshots[1][name]) for name, v in model.state_dict().items())
+
+
+def test_a_stopped_run_still_gets_its_finish_with_new_patience(tokenizer, encoded):
+    scores = iter([0.8, 0.7, 0.6, 0.65, 0.9, 0.1, 0.1])
+    config = TrainingConfig(epochs=9, finish_epochs=3, evaluations_per_epoch=1, patience=2)
+    history = train(
+        new(tokenizer), joint_loader(tokenizer, encoded), config,
+        lambda m: {"accuracy": next(scores), "loss": 1.0},
+    )  # fmt: skip
+    assert history.finish_from == 9 and len(history.steps) == 18
+    assert history.best_step == 15 and history.stopped == "all epochs done"
+
+
+def test_bf16_trains_and_is_close_to_fp32_at_the_first_step(tokenizer, encoded):
+    runs = {}
+    for precision in ("fp32", "bf16"):
+        config = TrainingConfig(epochs=30, learning_rate=1e-2, precision=precision)
+        model = new(tokenizer)
+        set_seed(1)
+        runs[precision] = train(model, joint_loader(tokenizer, encoded), config).steps
+        assert all(p.dtype == torch.float32 for p in model.parameters())
+    assert runs["bf16"][0]["loss"] == pytest.approx(runs["fp32"][0]["loss"], rel=0.03)
+    assert runs["bf16"][0]["loss"] != runs["fp32"][0]["loss"]
+    first, last = runs["bf16"][:9], runs["bf16"][-9:]
+    assert sum(row["loss"] for row in last) < 0.8 * sum(row["loss"] for row in first)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"task_updates_per_mlm": 0}, "task_updates_per_mlm was given as 0; expected a whole"),
+        ({"task_updates_per_mlm": 0.5}, "given as 0.5; expected a whole number of 1 or more"),
+        ({"schedule": "both"}, "schedule was given as 'both'; expected one of"),
+        ({"precision": "fp8"}, "precision was given as 'fp8'"),
+        ({"schedule": "alternating", "mlm_weight": 0.0}, "alternating schedule .* with λ = 0.0"),
+        ({"schedule": "alternating", "mlm_weight": 1.0}, "alternating schedule .* with λ = 1.0"),
+        ({"finish_epochs": -1}, "finish_epochs was given as -1"),
+        ({"finish_epochs": 1, "mlm_weight": 1.0}, "task-only finish .* with λ = 1"),
+        ({"finish_learning_rate": 0.0}, "finish_learning_rate was given as 0.0"),
+    ],
+)
+def test_options_that_make_no_run_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingConfig(**options)
