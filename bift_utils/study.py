@@ -1,12 +1,13 @@
 """Long comparisons on Rotten Tomatoes, one CSV row a run, resumable at any kill.
 
 `python -m bift_utils.study OUTPUT.csv --mlm-weights 0 0.3 --seeds 5` fine-tunes one checkpoint
-with each λ and each seed, beside bag-of-words and the majority class on the same parts. A row
-that is already in OUTPUT.csv is not run again.
+with each λ and each seed, beside bag-of-words and the majority class on the same parts.
+`python -m bift_utils.study grid OUTPUT.csv` runs the grid of `bift_utils.grid`; see its --help.
+A row that is already in OUTPUT.csv is not run again.
 """
 
 import argparse
-import csv
+import sys
 import time
 from pathlib import Path
 
@@ -26,11 +27,15 @@ from bift_utils.evaluation import (
     evaluate_sequence,
     majority_accuracy,
 )
+from bift_utils.grid import run_grid
 from bift_utils.loading import load_model, load_tokenizer
 from bift_utils.masking import JointCollator, SequenceCollator
+from bift_utils.result_rows import ResultRows
 from bift_utils.runtime import environment_report, get_device, make_generator, set_seed
-from bift_utils.training import TrainingConfig, train
+from bift_utils.schedules import PRECISIONS, TrainingConfig
+from bift_utils.training import train
 
+GRID = "λ, schedules, sharing and the classifier's input, with few labels; one CSV row a run."
 OPTIONS = ("checkpoint", "pooling", "dropout", "epochs", "learning_rate", "batch_size")
 COLUMNS = (
     "method", "mlm_weight", "seed", "checkpoint", "pooling", "dropout", "epochs", "learning_rate",
@@ -85,77 +90,70 @@ def run_baselines(parts: dict[str, LabelledTexts]) -> dict[str, dict]:
     return rows
 
 
-class Results:
-    """The CSV: what has been run already, and one appended row for each new run.
-
-    A row that was cut by a kill is dropped when the file is opened, and run again.
-    """
-
-    def __init__(self, path: Path):
-        self.path = path
-        rows = []
-        if path.exists():
-            with path.open(newline="") as file:
-                rows = [row for row in csv.DictReader(file) if row["transformers"]]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        with partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
-        partial.replace(path)  # a kill leaves the old file or the new one
-        self.done = {self.key(row) for row in rows}
-
-    @staticmethod
-    def key(row: dict) -> tuple[str, ...]:
-        """What makes a run this run and not another: method, λ, seed and every option."""
-        return tuple(str(row.get(name, "")) for name in ("method", "mlm_weight", "seed", *OPTIONS))
-
-    def append(self, row: dict) -> None:
-        with self.path.open("a", newline="") as file:
-            csv.DictWriter(file, COLUMNS).writerow(row)
-        self.done.add(self.key(row))
-
-
 def run_study(options) -> None:
     """Run what is missing, seed by seed; seed s uses split s, start s and masks s."""
     tokenizer = load_tokenizer(options.checkpoint)
     reviews = load_reviews("rotten_tomatoes")
     machine = environment_report()
-    results = Results(options.output)
+    results = ResultRows(options.output, COLUMNS, ("method", "mlm_weight", "seed", *OPTIONS))
     common = {key: machine[key] for key in ("device", "torch", "transformers")}
     for seed in tqdm(range(options.first_seed, options.first_seed + options.seeds), unit="seed"):
         parts = split_texts(reviews, seed=seed)
         common |= {"seed": seed, "train_texts": len(parts["train"])}
         rows = {name: {"method": name, **common} for name in ("majority", "bag of words")}
-        if any(Results.key(row) not in results.done for row in rows.values()):
+        if any(row not in results for row in rows.values()):
             for method, measured in run_baselines(parts).items():
-                if Results.key(rows[method]) not in results.done:
+                if rows[method] not in results:
                     results.append(rows[method] | measured)
         encoded = encode_parts(tokenizer, parts)
         for weight in options.mlm_weights:
             row = {"method": "joint" if weight else "plain", "mlm_weight": weight, **common}
             row |= {name: getattr(options, name) for name in OPTIONS}
-            if Results.key(row) in results.done:
+            if row in results:
                 continue
             started = time.perf_counter()
             measured = run_joint(options, tokenizer, encoded, weight, seed)
             results.append({**row, **measured, "seconds": round(time.perf_counter() - started)})
 
 
-def main(arguments: list[str] | None = None) -> None:
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line of the comparison of λ."""
     parser = argparse.ArgumentParser(prog="python -m bift_utils.study", description=__doc__)
-    parser.add_argument("output", type=Path, help="CSV to write or to go on with")
     parser.add_argument("--mlm-weights", type=float, nargs="+", default=[0.0, 0.3])
+    add_common(parser)
+    return parser.parse_args(arguments)
+
+
+def parse_grid(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line of the grid."""
+    parser = argparse.ArgumentParser(prog="python -m bift_utils.study grid", description=GRID)
+    parser.add_argument("--train-texts", type=int, default=1024, help="labelled sentences")
+    parser.add_argument("--validation-texts", type=int, default=640)
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
+    add_common(parser, rate=False)
+    return parser.parse_args(arguments)
+
+
+def add_common(parser: argparse.ArgumentParser, rate: bool = True) -> None:
+    """Add the options that both commands have."""
+    parser.add_argument("output", type=Path, help="CSV to write or to go on with")
     parser.add_argument("--seeds", type=int, default=5, help="how many")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--checkpoint", default="bift-mini")
     parser.add_argument("--pooling", default="mean")
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--learning-rate", type=float, default=3e-4)
     parser.add_argument("--batch-size", type=int, default=32)
-    run_study(parser.parse_args(arguments))
+    if rate:
+        parser.add_argument("--learning-rate", type=float, default=3e-4)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["grid"]:
+        run_grid(parse_grid(arguments[1:]))
+    else:
+        run_study(parse(arguments))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,139 @@
+import math
+
+import pytest
+import torch
+
+from bift_utils import oracle
+from bift_utils.known_joint import JointLanguageBatches, KnownTest, evaluate_heads
+from bift_utils.runtime import make_generator, set_seed
+from bift_utils.synthetic import ClassConditionalLanguage
+from bift_utils.training import TrainingConfig, train
+
+LENGTH = 6
+
+
+@pytest.fixture(scope="module")
+def language():
+    return ClassConditionalLanguage.random(2, 3, 5, make_generator(4))
+
+
+@pytest.fixture(scope="module")
+def labelled(language):
+    return language.sample(7, LENGTH, make_generator(1))
+
+
+@pytest.fixture(scope="module")
+def test(language):
+    return KnownTest.draw(language, 50, LENGTH, seed=2)
+
+
+def test_a_batch_holds_labelled_rows_and_rows_with_a_blank(language, labelled):
+    batches = list(JointLanguageBatches(language, labelled, 0.5, steps=3, batch_size=4))
+    assert len(batches) == 3
+    pairs = {(*t, y) for t, y in zip(map(tuple, labelled.tokens.tolist()), labelled.labels.tolist(),
+                                     strict=True)}  # fmt: skip
+    for batch in batches:
+        assert all(len(value) == 8 for value in batch.values())
+        ids, classes = batch["input_ids"].tolist(), batch["labels"].tolist()
+        assert all((*ids[i], classes[i]) in pairs for i in range(4))
+        assert (batch["mlm_labels"][:4] == -100).all() and classes[4:] == [-100] * 4
+        blanks = batch["input_ids"] == language.mask_token_id
+        assert blanks[:4].sum() == 0 and (blanks[4:].sum(1) == 1).all()
+        assert ((batch["mlm_labels"] != -100) == blanks).all()
+
+
+def test_the_labelled_order_depends_on_neither_weight_nor_text(language, labelled):
+    def clean(weight, **options):
+        loader = JointLanguageBatches(language, labelled, weight, 4, 4, **options)
+        return torch.cat([batch["input_ids"][:4] for batch in loader])
+
+    expected = clean(0.0)
+    assert torch.equal(clean(0.3), expected)
+    assert torch.equal(clean(0.9, text=labelled.tokens), expected)
+    assert not torch.equal(clean(0.3, seed=1), expected)
+
+
+def test_at_the_two_limits_the_other_rows_are_left_out(language, labelled):
+    (zero,) = JointLanguageBatches(language, labelled, 0.0, 1, 4)
+    (one,) = JointLanguageBatches(language, labelled, 1.0, 1, 4)
+    assert len(zero["labels"]) == len(one["labels"]) == 4
+    assert (zero["labels"] >= 0).all() and (one["labels"] == -100).all()
+
+
+def test_given_text_is_all_that_is_masked(language, labelled):
+    text = labelled.tokens[:2]
+    (batch,) = JointLanguageBatches(language, labelled, 1.0, 1, 16, text=text)
+    whole = torch.where(batch["mlm_labels"] == -100, batch["input_ids"], batch["mlm_labels"])
+    assert {tuple(row) for row in whole.tolist()} == {tuple(row) for row in text.tolist()}
+
+
+def test_nothing_to_draw_from_is_refused(language, labelled):
+    with pytest.raises(ValueError, match="no sentences to draw from"):
+        JointLanguageBatches(language, labelled, 0.5, 1, text=labelled.tokens[:0])
+
+
+def by_enumeration(language, sentence):
+    """Joint probability P(y, sentence) for each label, from the definition."""
+    prior, start, transition, emission = language.tables
+    found = []
+    for y in range(2):
+        alpha = start[y] * emission[y, :, sentence[0]]
+        for token in sentence[1:]:
+            alpha = (alpha @ transition[y]) * emission[y, :, token]
+        found.append(float(prior[y] * alpha.sum()))
+    return found
+
+
+def test_the_exact_answers_are_those_of_enumeration(language, test):
+    for i in range(10):
+        joint = by_enumeration(language, test.tokens[i].tolist())
+        expected = joint[1] / sum(joint)
+        assert float(test.label_posterior[i, 1]) == pytest.approx(expected, abs=1e-9)
+        place = int(test.blanks[i].nonzero())
+        totals = []
+        for token in range(5):
+            filled = test.tokens[i].tolist()
+            filled[place] = token
+            totals.append(sum(by_enumeration(language, filled)))
+        total = torch.tensor(totals, dtype=torch.float64)
+        torch.testing.assert_close(test.token_posterior[i], total / total.sum())
+
+
+class Oracle(torch.nn.Module):
+    """Answers both questions exactly, with a sharpness that can be spoilt."""
+
+    def __init__(self, language, power=1.0):
+        super().__init__()
+        self.language, self.power, self.device = language, power, torch.device("cpu")
+
+    def forward(self, ids, attention_mask=None, masked_positions=None, sequence_rows=None):
+        if sequence_rows is not None:
+            logits = self.power * self.language.label_posterior(ids).clamp(min=1e-300).log()
+            return {"sequence_logits": logits.float()}
+        logits = self.power * self.language.cavity_posterior(ids).clamp(min=1e-300).log()
+        logits = torch.cat([logits, torch.full((*ids.shape, 1), -1e4)], -1)
+        return {"mlm_logits": logits[masked_positions]}
+
+
+def test_the_exact_model_is_at_the_floor_and_no_other_is(language, test):
+    exact = evaluate_heads(Oracle(language), test)
+    assert exact["label_kl"] == pytest.approx(0.0, abs=1e-6)
+    assert exact["token_kl"] == pytest.approx(0.0, abs=1e-6)
+    assert exact["loss"] == pytest.approx(test.label_entropy, abs=1e-6)
+    assert exact["accuracy"] == pytest.approx(test.best_accuracy)
+    flat = evaluate_heads(Oracle(language, power=0.0), test)
+    assert flat["loss"] == pytest.approx(math.log(2), abs=1e-6)
+    assert flat["label_kl"] == pytest.approx(math.log(2) - test.label_entropy, abs=1e-6)
+    assert flat["token_kl"] > 0.01
+
+
+def test_training_brings_both_heads_nearer(language, test):
+    set_seed(0)
+    model = oracle.small_bert(5, LENGTH, width=16, layers=1)
+    labelled = language.sample(300, LENGTH, make_generator(5))
+    loader = JointLanguageBatches(language, labelled, 0.5, steps=150)
+    before = evaluate_heads(model, test)
+    train(model, loader, TrainingConfig(0.5, epochs=1, learning_rate=1e-2))
+    after = evaluate_heads(model, test)
+    assert after["label_kl"] < 0.5 * before["label_kl"]
+    assert after["token_kl"] < 0.5 * before["token_kl"]
