@@ -1,0 +1,67 @@
+"""The figures of notebook 05 show what they were given."""
+
+import matplotlib.pyplot as plt
+import numpy
+import pytest
+import torch
+
+from bift_utils.calibration import reliability_bins
+from bift_utils.figures import heads
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_ratios_point_both_ways_and_names_stand_opposite():
+    figure = heads.plot_ratios({"good": 2.0, "$bad$": -1.0}, "finding", "nats")
+    axes = figure.axes[0]
+    assert [bar.get_width() for bar in axes.patches] == [2.0, -1.0]
+    places = {text.get_text(): text.get_position()[0] for text in axes.texts}
+    assert places["good"] < 0 < places["$bad$"]
+    assert axes.get_title(loc="left") or axes.get_title() == "finding"
+    assert axes.yaxis_inverted()  # first on top
+    figure.canvas.draw()  # a dollar sign is a letter, not mathematics
+
+
+def test_confusion_has_the_truth_in_rows():
+    figure = heads.plot_confusion([[8, 2], [1, 3]], ["no", "yes"], "finding")
+    axes = figure.axes[0]
+    cells = {text.get_position(): text.get_text() for text in axes.texts}
+    assert cells[1.5, 0.5] == "2\n20% of row"  # column yes, row no
+    assert cells[0.5, 1.5] == "1\n25% of row"
+    assert axes.get_ylabel() == "it is" and axes.get_xlabel() == "the model says"
+    assert axes.get_ylim() == (2, 0)
+
+
+def test_confusion_takes_an_empty_row():
+    figure = heads.plot_confusion(torch.tensor([[0, 0], [1, 3]]), ["no", "yes"], "finding")
+    assert "0\n0% of row" in texts(figure)
+
+
+def test_reliability_leaves_small_bins_out():
+    p = torch.tensor([0.65] * 30 + [0.95] * 5, dtype=torch.float64)
+    bins = reliability_bins(torch.stack([1 - p, p], 1), torch.ones(35, dtype=torch.long))
+    figure = heads.plot_reliability({"model": bins}, {"model": "task"}, "finding", least=20)
+    diagonal, line = figure.axes[0].lines
+    assert diagonal.get_linestyle() == "--"
+    numpy.testing.assert_allclose(line.get_xdata(), [0.65])
+    numpy.testing.assert_allclose(line.get_ydata(), [1.0])
+
+
+def test_class_scores_group_by_class():
+    figure = heads.plot_class_scores(
+        {"a": [0.1, 0.2], "b": [0.3, 0.4]}, ["x", "y"], "finding", "F1", {"a": "mlm", "b": "task"}
+    )
+    axes = figure.axes[0]
+    middles = [bar.get_x() + bar.get_width() / 2 for bar in axes.patches]
+    assert [bar.get_height() for bar in axes.patches] == [0.1, 0.2, 0.3, 0.4]
+    numpy.testing.assert_allclose(middles, [-0.21, 0.79, 0.21, 1.21])
+    assert texts(figure) == ["0.10", "0.20", "0.30", "0.40"]
+    assert [label.get_text() for label in axes.get_legend().get_texts()] == ["a", "b"]

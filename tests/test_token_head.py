@@ -1,0 +1,157 @@
+"""The tagging head against the library's, its batches, and the loop that trains it."""
+
+import pytest
+import torch
+from conftest import tiny_config
+from transformers import BertForTokenClassification
+
+from bift_utils.evaluation import evaluating
+from bift_utils.losses import IGNORE_INDEX
+from bift_utils.runtime import make_generator
+from bift_utils.synthetic import HiddenMarkovLanguage
+from bift_utils.token_head import (
+    BertForTokenTagging,
+    TaggedBatches,
+    TokenCollator,
+    load_tagger,
+    tag_log_probabilities,
+)
+from bift_utils.training import TrainingConfig, train
+
+
+@pytest.fixture
+def tagger(tokenizer):
+    torch.manual_seed(0)
+    return BertForTokenTagging(tiny_config(tokenizer, num_labels=3))
+
+
+def some_batch():
+    labels = torch.tensor([[IGNORE_INDEX, 2, 0, 1], [IGNORE_INDEX, 1, IGNORE_INDEX, IGNORE_INDEX]])
+    return {
+        "input_ids": torch.tensor([[2, 6, 7, 8], [2, 9, 3, 0]]),
+        "attention_mask": torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]]),
+        "labels": labels,
+    }
+
+
+def test_same_scores_as_the_library(tagger):
+    theirs = BertForTokenClassification(tagger.config)
+    theirs.load_state_dict(tagger.state_dict())  # strict: the names agree
+    batch = some_batch()
+    asked = batch["labels"] != IGNORE_INDEX
+    with evaluating(tagger), evaluating(theirs):
+        ours = tagger(batch["input_ids"], batch["attention_mask"], sequence_rows=asked)
+        expected = theirs(batch["input_ids"], batch["attention_mask"]).logits
+    assert torch.equal(ours["sequence_logits"], expected[asked])
+    assert ours["sequence_logits"].shape == (4, 3) and ours["hidden"].shape == (2, 4, 16)
+
+
+def test_same_loss_as_the_library(tagger):
+    from bift_utils.training import training_step
+
+    theirs = BertForTokenClassification(tagger.config)
+    theirs.load_state_dict(tagger.state_dict())
+    batch = some_batch()
+    with evaluating(tagger), evaluating(theirs):
+        ours = training_step(tagger, batch, mlm_weight=0.0)["loss"]
+        assert torch.isclose(ours, theirs(**batch).loss)
+
+
+def test_no_label_at_all_costs_nothing_and_spoils_nothing(tagger):
+    from bift_utils.training import training_step
+
+    batch = some_batch()
+    batch["labels"] = torch.full_like(batch["labels"], IGNORE_INDEX)
+    loss = training_step(tagger, batch, mlm_weight=0.0)["loss"]
+    loss.backward()
+    assert loss.item() == 0.0
+    assert all(torch.isfinite(p.grad).all() for p in tagger.parameters() if p.grad is not None)
+
+
+def test_scores_only_where_asked(tagger):
+    assert set(tagger(torch.tensor([[2, 6, 3]]))) == {"hidden"}
+
+
+def test_masked_lm_is_refused(tagger):
+    with pytest.raises(ValueError, match="has no masked-LM head; train it with"):
+        tagger(torch.tensor([[2, 6, 3]]), masked_positions=torch.ones(1, 3, dtype=torch.bool))
+
+
+def test_rows_longer_than_the_positions_are_refused(tagger):
+    with pytest.raises(ValueError, match="have 17 tokens, but the model has 16 positions"):
+        tagger(torch.zeros(1, 17, dtype=torch.long))
+
+
+def test_collator_pads_labels_with_no_answer(tokenizer):
+    batch = TokenCollator(tokenizer)(
+        [
+            {"input_ids": [2, 6, 7, 3], "labels": [-100, 0, 1, -100]},
+            {"input_ids": [2, 6, 3], "labels": [-100, 2, -100]},
+        ]
+    )
+    assert batch["input_ids"].tolist() == [[2, 6, 7, 3], [2, 6, 3, tokenizer.pad_token_id]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 1], [1, 1, 1, 0]]
+    assert batch["labels"].tolist() == [[-100, 0, 1, -100], [-100, 2, -100, -100]]
+
+
+def test_labels_of_another_length_are_refused(tokenizer):
+    with pytest.raises(ValueError, match="Example 1 of the batch has 3 tokens and 2 labels"):
+        TokenCollator(tokenizer)(
+            [
+                {"input_ids": [2, 6, 3], "labels": [-100, 0, -100]},
+                {"input_ids": [2, 6, 3], "labels": [0, 1]},
+            ]
+        )
+
+
+def test_predictions_are_in_reading_order(tagger):
+    batch = some_batch()
+    both = tag_log_probabilities(tagger, [batch])
+    rows = [{key: value[i : i + 1] for key, value in batch.items()} for i in range(2)]
+    assert both.shape == (4, 3) and both.dtype == torch.float64
+    assert torch.allclose(both.exp().sum(-1), torch.ones(4, dtype=torch.float64))
+    assert torch.allclose(both, tag_log_probabilities(tagger, rows), atol=1e-5)
+
+
+def test_loaded_encoder_is_the_checkpoints():
+    from bift_utils.loading import load_model
+
+    tagger, model = load_tagger("bift-mini", 3, dropout=0.0), load_model("bift-mini")
+    for name, value in tagger.bert.state_dict().items():
+        assert torch.equal(value, model.bert.state_dict()[name])
+    assert tagger.classifier.weight.shape == (3, 256) and tagger.dropout.p == 0.0
+
+
+def test_one_label_is_refused():
+    with pytest.raises(ValueError, match="num_labels was given as 1; expected 2 or more"):
+        load_tagger("bift-mini", 1)
+
+
+@pytest.fixture
+def language():
+    return HiddenMarkovLanguage.random(3, 5, make_generator(1))
+
+
+def test_tagged_batches_are_the_languages_samples(language):
+    batches = list(TaggedBatches(language, 3, 4, 6, make_generator(2)))
+    generator = make_generator(2)
+    assert len(batches) == 3
+    for batch in batches:
+        sample = language.sample(4, 6, generator)
+        assert torch.equal(batch["input_ids"], sample.tokens)
+        assert torch.equal(batch["labels"], sample.states)
+        assert (batch["attention_mask"] == 1).all()
+
+
+def test_the_common_loop_trains_a_tagger(tokenizer):
+    """Tags that copy the token: the loop of the sentence classifier must learn them."""
+    torch.manual_seed(0)
+    config = tiny_config(
+        tokenizer, num_labels=4, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
+    )
+    tagger = BertForTokenTagging(config)
+    ids = torch.randint(5, 9, (64, 16, 8), generator=make_generator(3))
+    batches = [{"input_ids": i, "attention_mask": torch.ones_like(i), "labels": i - 5} for i in ids]
+    train(tagger, batches, TrainingConfig(mlm_weight=0.0, epochs=1, learning_rate=1e-2))
+    found = tag_log_probabilities(tagger, batches[:4]).argmax(-1)
+    assert (found == (ids[:4] - 5).flatten()).double().mean() > 0.95
