@@ -71,7 +71,7 @@ def main() -> None:
             rows += [row for row in csv.DictReader(file) if row["notebook"] != options.notebook]
     rows.sort(key=lambda row: (row["notebook"], row["name"], int(row["seed"])))
     with RECORD.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 

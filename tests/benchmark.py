@@ -1,0 +1,345 @@
+"""Speed against what a reader would otherwise write, side by side in one run on the CPU.
+
+`python tests/benchmark.py` prints medians and ratios and exits with status 1 when a ratio is below
+its goal; `--json FILE` writes them to a file, `--only NAME` measures one of pretraining, joint and
+masking. The contenders take turns, step by step, on the same texts, threads and precision (fp32).
+Run it on a quiet machine: it measures wall time (`--clock cpu` for a busy one).
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import count, islice
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForSequenceClassification,
+    DataCollatorForLanguageModeling,
+    DataCollatorWithPadding,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
+
+from bift_utils import data, masking, training
+from bift_utils.loading import find_checkpoint, load_model, load_tokenizer
+from bift_utils.pretraining import PretrainingConfig, PretrainingRun, training_windows
+from bift_utils.runtime import environment_report, make_generator, set_seed
+
+WARM_UP = 1  # first rounds of each contender, not counted
+RATE, WEIGHT, DROPOUT = 0.15, 0.3, 0.1  # masked share, λ, and dropout of the joint step
+SPREAD = 8  # steps in a round of the joint comparison
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """One comparison: how many times the work a second of the other, and the goal."""
+
+    name: str
+    unit: str
+    ours: float
+    theirs: float
+    goal: float
+
+    @property
+    def value(self) -> float:
+        return self.ours / self.theirs
+
+    @property
+    def reached(self) -> bool:
+        return self.value >= self.goal
+
+    def line(self) -> str:
+        verdict = "reached" if self.reached else "MISSED"
+        return (
+            f"{self.name}: {self.ours:,.0f} against {self.theirs:,.0f} {self.unit}, "
+            f"{self.value:.2f} × (goal {self.goal:g} ×: {verdict})"
+        )
+
+
+def median_speed(steps: list[tuple[int, float]]) -> float:
+    """Return the median of work / seconds over the rounds after the warm-up."""
+    if len(steps) <= WARM_UP:
+        raise ValueError(f"{len(steps)} rounds were measured; expected more than {WARM_UP}.")
+    return statistics.median(work / seconds for work, seconds in steps[WARM_UP:])
+
+
+def take_turns(
+    contenders: dict[str, Callable[[], int]], rounds: int, clock: Callable[[], float]
+) -> dict[str, list[tuple[int, float]]]:
+    """Let each contender take a step in every round; return (work, seconds) of each step."""
+    measured = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, step in contenders.items():
+            start = clock()
+            work = step()
+            measured[name].append((work, clock() - start))
+    return measured
+
+
+# pre-training
+
+
+def pretraining_run(folder: Path) -> PretrainingRun:
+    """Return the package's own run at the shape of bift-mini, its masking rate set to `RATE`."""
+    source = find_checkpoint("bift-mini")
+    (folder / "tokenizer").mkdir(parents=True)
+    for path in source.glob("tokenizer*"):
+        shutil.copy(path, folder / "tokenizer")
+    return PretrainingRun(folder, PretrainingConfig(early_share=0.0, late_rate=RATE))
+
+
+def full_batches(run: PretrainingRun) -> Iterator[list[list[int]]]:
+    """Yield batches of 32 windows that are nearly all of 128 tokens."""
+    for _, windows in training_windows(run.reviews, run.tokenizer, run.config, 0):
+        if min(map(len, windows)) > 0.9 * run.config.positions:
+            yield windows
+
+
+class Windows(torch.utils.data.Dataset):
+    """The windows one by one, as a `Trainer` takes them; the special tokens marked in advance."""
+
+    def __init__(self, batches: list[list[list[int]]]):
+        self.windows = [window for batch in batches for window in batch]
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitem__(self, i: int) -> dict:
+        ids = self.windows[i]
+        return {"input_ids": ids, "special_tokens_mask": [1, *[0] * (len(ids) - 2), 1]}
+
+
+class Turns(TrainerCallback):
+    """Times each cycle of a `Trainer` (batch, step, everything) and steps the other in between."""
+
+    def __init__(self, sizes: list[int], other: Callable[[], int], clock: Callable[[], float]):
+        self.sizes, self.other, self.clock = iter(sizes), other, clock
+        self.theirs, self.ours, self.start = [], [], None
+
+    def on_train_begin(self, *_arguments, **_options):
+        self.start = self.clock()
+
+    def on_step_end(self, *_arguments, **_options):
+        self.theirs.append((next(self.sizes), self.clock() - self.start))
+        start = self.clock()
+        work = self.other()
+        self.ours.append((work, self.clock() - start))
+        self.start = self.clock()
+
+
+def dense_trainer(run: PretrainingRun, batches, folder: Path, turns: Turns) -> Trainer:
+    """Return the ordinary way: `BertForMaskedLM`, the library's collator and its `Trainer`."""
+    options = TrainingArguments(
+        output_dir=str(folder),
+        per_device_train_batch_size=run.config.batch_windows,
+        max_steps=len(batches),
+        train_sampling_strategy="sequential",
+        use_cpu=True,
+        disable_tqdm=True,
+        logging_strategy="no",
+        save_strategy="no",
+        report_to="none",
+        dataloader_pin_memory=False,
+    )
+    trainer = Trainer(
+        BertForMaskedLM(BertConfig.from_dict(run.model.config.to_dict())),
+        options,
+        DataCollatorForLanguageModeling(run.tokenizer, mlm_probability=RATE),
+        Windows(batches),
+        callbacks=[turns],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def compare_pretraining(rounds: int, clock: Callable[[], float]) -> list[Ratio]:
+    """Our update (masked positions only, Muon and AdamW) against the `Trainer`'s, in tokens/s."""
+    set_seed(0)
+    with tempfile.TemporaryDirectory() as scratch:
+        run = pretraining_run(Path(scratch) / "run")
+        batches = list(islice(full_batches(run), 3 * (rounds + WARM_UP)))
+        mine = iter(batches)
+
+        def our_step() -> int:
+            batch = run.make_batch(run.step, next(mine))
+            run.update(batch)
+            run.step += 1
+            return int(batch["attention_mask"].sum())
+
+        run.model.train()
+        turns = Turns([sum(map(len, batch)) for batch in batches], our_step, clock)
+        dense_trainer(run, batches, Path(scratch) / "trainer", turns).train()
+    ours, theirs = median_speed(turns.ours), median_speed(turns.theirs)
+    return [Ratio("pre-training, 32 × 128 tokens", "tokens/s", ours, theirs, 2.0)]
+
+
+# the joint step
+
+
+def spread_batches(encoded: data.EncodedTexts) -> list[list[int]]:
+    """Return `SPREAD` of the loader's length-bucketed batches that stand for a whole pass.
+
+    Bucketed batches differ much in length, so they are taken evenly from the shortest to the
+    longest: each round then costs what that many average batches cost.
+    """
+    batches = [b for b in data.LengthBucketSampler(encoded.lengths, 32, 0) if len(b) == 32]
+    batches.sort(key=lambda batch: max(encoded.lengths[i] for i in batch))
+    return [batches[(2 * i + 1) * len(batches) // (2 * SPREAD)] for i in range(SPREAD)]
+
+
+def our_joint_round(encoded: data.EncodedTexts, tokenizer) -> Callable[[], int]:
+    """Return a function that takes `SPREAD` joint steps of the package: one encoder call each."""
+    model = load_model("bift-mini", dropout=DROPOUT)
+    config = training.TrainingConfig(mlm_weight=WEIGHT)
+    optimizer = training.make_optimizer(model, config)
+    accelerator = Accelerator(cpu=True)
+    collator = masking.JointCollator(tokenizer, make_generator(0), WEIGHT, mlm_probability=RATE)
+    loader = torch.utils.data.DataLoader(
+        encoded, batch_sampler=spread_batches(encoded), collate_fn=collator
+    )
+
+    def step() -> int:
+        for batch in loader:
+            training.update(model, optimizer, batch, config, accelerator)
+        return 32 * SPREAD
+
+    return step
+
+
+class TwoPasses:
+    """The ordinary way: a masked-LM model and a classifier that share their encoder, a pass each.
+
+    Dense masked-LM head, shuffled batches, padded to the longest text or, as the article does, to
+    512 tokens. `step` takes `steps` optimiser steps and returns the number of sentences.
+    """
+
+    def __init__(self, encoded, tokenizer, pad_to: int | None = None, steps: int = 1):
+        model = load_model("bift-mini", dropout=DROPOUT)  # for its configuration
+        config = BertConfig.from_dict(model.config.to_dict())
+        config.max_position_embeddings = pad_to or config.max_position_embeddings
+        self.classifier = BertForSequenceClassification(config).train()
+        self.masked_lm = BertForMaskedLM(config).train()
+        self.masked_lm.bert = self.classifier.bert
+        self.masked_lm.tie_weights()
+        both = torch.nn.ModuleList([self.classifier, self.masked_lm])
+        self.parameters = list(both.parameters())  # shared ones once
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=3e-4, weight_decay=0.01)
+        self.pad = DataCollatorWithPadding(tokenizer, pad_to_multiple_of=pad_to)
+        self.mask = DataCollatorForLanguageModeling(
+            tokenizer, mlm_probability=RATE, pad_to_multiple_of=pad_to
+        )
+        loader = torch.utils.data.DataLoader(
+            encoded, 32, shuffle=True, drop_last=True, collate_fn=self.collate
+        )
+        self.batches, self.steps = (batch for _ in count() for batch in loader), steps
+
+    def collate(self, examples: list[dict]) -> tuple[dict, dict]:
+        ids = [{"input_ids": example["input_ids"]} for example in examples]
+        return self.pad(examples), self.mask(ids)
+
+    def __call__(self) -> int:
+        for clean, masked in islice(self.batches, self.steps):
+            task = self.classifier(**clean).loss
+            loss = WEIGHT * self.masked_lm(**masked).loss + (1 - WEIGHT) * task
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        return 32 * self.steps
+
+
+def compare_joint(rounds: int, clock: Callable[[], float]) -> list[Ratio]:
+    """The joint step on Rotten Tomatoes against two passes, and against padding to 512."""
+    set_seed(0)
+    tokenizer = load_tokenizer("bift-mini")
+    texts = data.split_texts(data.load_reviews("rotten_tomatoes"), seed=0)["train"]
+    encoded = data.encode_texts(tokenizer, texts.texts, texts.labels)
+    contenders = {
+        "ours": our_joint_round(encoded, tokenizer),
+        "two passes": TwoPasses(encoded, tokenizer, steps=SPREAD),
+        "padded to 512": TwoPasses(encoded, tokenizer, pad_to=512),
+    }
+    steps = take_turns(contenders, rounds + WARM_UP, clock)
+    speed = {name: median_speed(of) for name, of in steps.items()}
+    return [
+        Ratio(f"joint step, against {name}", "sentences/s", speed["ours"], speed[name], goal)
+        for name, goal in (("two passes", 2.2), ("padded to 512", 25.0))
+    ]
+
+
+# masking
+
+
+def compare_masking(rounds: int, clock: Callable[[], float]) -> list[Ratio]:
+    """`mask_tokens` against the collator's `torch_mask_tokens`, special tokens known to both."""
+    tokenizer = load_tokenizer("bift-mini")
+    ids = torch.randint(5, len(tokenizer), (32, 128), generator=make_generator(0))
+    ids[:, 0], ids[:, -1] = tokenizer.cls_token_id, tokenizer.sep_token_id
+    special = torch.isin(ids, torch.tensor(tokenizer.all_special_ids))
+    config = masking.MaskingConfig.from_tokenizer(tokenizer, mlm_probability=RATE)
+    collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=RATE)
+    generator, theirs = make_generator(0), ids.clone()  # theirs is edited in place
+
+    def repeat(mask: Callable[[], object]) -> Callable[[], int]:
+        return lambda: sum(ids.numel() for _ in range(100) if mask() is not None)
+
+    contenders = {
+        "ours": repeat(lambda: masking.mask_tokens(ids, config, generator)),
+        "collator": repeat(lambda: collator.torch_mask_tokens(theirs, special)),
+    }
+    steps = take_turns(contenders, 5 * (rounds + WARM_UP), clock)
+    speed = {name: median_speed(of) for name, of in steps.items()}
+    return [Ratio("masking, 32 × 128 tokens", "tokens/s", speed["ours"], speed["collator"], 1.0)]
+
+
+COMPARISONS = {
+    "pretraining": compare_pretraining,
+    "joint": compare_joint,
+    "masking": compare_masking,
+}
+
+
+def write_json(path: Path, ratios: list[Ratio], clock: str) -> None:
+    """Write what was measured, and on what, to a file."""
+    rows = [asdict(r) | {"ratio": round(r.value, 3), "reached": r.reached} for r in ratios]
+    report = {"clock": clock, "environment": environment_report(), "ratios": rows}
+    path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=COMPARISONS, help="measure this comparison alone")
+    parser.add_argument("--rounds", type=int, default=7, help="measured rounds (default: 7)")
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="wall or CPU time")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result here too")
+    options = parser.parse_args(arguments)
+    ratios = []
+    print(f"{torch.get_num_threads()} threads, fp32, {options.clock} time", flush=True)
+    for name, compare in COMPARISONS.items():
+        if options.only in (None, name):
+            found = compare(options.rounds, CLOCKS[options.clock])
+            ratios += found
+            print(*(ratio.line() for ratio in found), sep="\n", flush=True)
+    if options.json:
+        write_json(options.json, ratios, options.clock)
+    return 0 if all(ratio.reached for ratio in ratios) else 1
+
+
+if __name__ == "__main__":
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the goals are those of a CPU
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    sys.exit(main())
