@@ -10,13 +10,14 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from bift_utils.finetuning import FinetuneOptions, finetune
+from bift_utils.finetune_options import FinetuneOptions
+from bift_utils.finetuning import finetune
 from bift_utils.modeling import POOLINGS
 from bift_utils.schedules import PRECISIONS
 
 HELP = {
     "text": "column with the texts",
-    "label": "column with the classes",
+    "label": "column with the classes; not read with λ = 1",
     "encoding": 'of the file, "cp1252" say; UTF-8 if left out',
     "model": '"bift-mini", "minilm", a BERT folder, or a name on the hub',
     "mlm_weight": "λ: 0 trains the classifier alone, 1 the masked-LM head alone",
@@ -34,7 +35,7 @@ HELP = {
 }
 CHOICES = {"pooling": POOLINGS, "precision": PRECISIONS}
 OPTIONAL = {"encoding": str, "epochs": int, "learning_rate": float, "max_length": int,
-            "patience": int, "label": str, "dropout": float}  # fmt: skip
+            "patience": int, "dropout": float}  # fmt: skip
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -48,7 +49,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, required=True, help="folder of the model")
     parser.add_argument("--overwrite", action="store_true", help="replace a model that is there")
     parser.add_argument("--resume", action="store_true", help="go on with a run that was cut off")
-    parser.add_argument("--no-label", action="store_true", help="the table has no classes (λ = 1)")
     for option in fields(FinetuneOptions):
         shown = "" if option.default is None else f" (default {option.default})"
         parser.add_argument(
@@ -62,11 +62,10 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = vars(make_parser().parse_args(arguments))
-    if options.pop("no_label"):
-        options["label"] = None
+    """Run the command; return 0, 2 where it was given what cannot be used, 130 when stopped."""
+    options = make_parser().parse_args(arguments)
     try:
-        finetune(**options)
+        finetune(**vars(options))
     except (ValueError, OSError) as error:  # what was given cannot be used: a sentence is enough
         print(f"finetune: {error}", file=sys.stderr)
         return 2

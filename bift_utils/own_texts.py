@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -109,10 +109,8 @@ def prepare_texts(
             more = extra if name == "train" else []
             labels = [*part.labels, *[IGNORE_INDEX] * len(more)]
             encoded[name] = encode_texts(tokenizer, [*part.texts, *more], labels, max_length)
-        everything = [text for part in parts.values() for text in part.texts] + extra
-        summary = summarise_texts(
-            tokenizer, encode_texts(tokenizer, everything, max_length=max_length), max_length
-        )
+    summary = summarise_texts(tokenizer, _together(encoded.values()), max_length)
+    everything = [text for part in parts.values() for text in part.texts] + extra
     lines = _describe(table, parts, len(extra)) + summary.lines() + notes
     cautions = []
     if summary.unknown_share > UNKNOWN_LIMIT:
@@ -123,10 +121,16 @@ def prepare_texts(
     return OwnTexts(parts, encoded, table.class_names, lines, cautions)
 
 
+def _together(parts: Iterable[EncodedTexts]) -> EncodedTexts:
+    parts = list(parts)
+    rows = [ids for part in parts for ids in part.input_ids]
+    return EncodedTexts(rows, num_cut=sum(part.num_cut for part in parts))
+
+
 def _describe(table: TextTable, parts: dict[str, LabelledTexts], extra: int) -> list[str]:
     sizes = ", ".join(f"{len(part)} {name}" for name, part in parts.items())
     if not table.class_names:
-        return [f"Texts: {len(table.unlabelled)}, none with a class ({sizes})."]
+        return [f"Texts: {len(table.unlabelled)} ({sizes}); no classes are read."]
     lines = [f"Texts with a class: {len(table.labelled)} ({sizes}); without: {extra}."]
     return lines + class_balance(table.labelled.labels, table.class_names)
 

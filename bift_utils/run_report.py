@@ -5,7 +5,45 @@ from pathlib import Path
 
 import torch
 
-from bift_utils.evaluation import classification_metrics
+from bift_utils.data import LabelledTexts
+from bift_utils.evaluation import (
+    bag_of_words_probabilities,
+    classification_metrics,
+    majority_accuracy,
+    predict_classes,
+)
+
+
+def measure_classes(
+    model, batches: dict[str, list], parts: dict[str, LabelledTexts], names: Sequence[str]
+) -> dict:
+    """Measure a classifier and two baselines on held-out texts; each part is read once.
+
+    Args:
+        model: a `BertForJointTraining`.
+        batches: clean ones of "validation" and "test", in the order of the texts.
+        parts: the texts of "train", "validation" and "test".
+        names: K names of classes.
+
+    Returns:
+        `validation` and `test` (see `score_classes`), `errors` (the surest on the validation
+        texts), and `baselines`: name to test accuracy.
+
+    Introduced in notebook 08.
+    """
+    found, known, asked = {}, parts["train"], parts["test"]
+    for name in ("validation", "test"):
+        probabilities = predict_classes(model, batches[name])
+        found[name] = score_classes(probabilities, parts[name].labels, names)
+        if name == "validation":
+            part = parts[name]
+            found["errors"] = surest_errors(part.texts, part.labels, probabilities, names)
+    words = bag_of_words_probabilities(known.texts, known.labels, asked.texts)
+    found["baselines"] = {
+        "commonest class": majority_accuracy(known.labels, asked.labels),
+        "bag of words": classification_metrics(words, asked.labels)["accuracy"],
+    }
+    return found
 
 
 def score_classes(probabilities: torch.Tensor, labels: Sequence[int], names: Sequence[str]) -> dict:
@@ -66,6 +104,25 @@ def surest_errors(
         }
         for i in order
     ]
+
+
+def summary_lines(report: dict) -> list[str]:
+    """Say in a line or two what came out of a run, from its report.
+
+    Introduced in notebook 08.
+    """
+    lines = []
+    if "test" in report:
+        others = ", ".join(f"{k} {100 * v:.1f} %" for k, v in report["baselines"].items())
+        lines.append(
+            f"{report['test']['texts']} test texts: accuracy "
+            f"{100 * report['test']['accuracy']:.1f} %, macro F1 {report['test']['macro_f1']:.3f} "
+            f"({others})."
+        )
+    if "mlm" in report:
+        before, after, _ = report["mlm"].values()
+        lines.append(f"Blanks in validation texts: {before:.2f} nats before, {after:.2f} after.")
+    return lines
 
 
 def report_lines(report: dict) -> list[str]:

@@ -1,7 +1,9 @@
 """The folder of a run that is under way: its last two states, and how to go on from them."""
 
+import json
 import os
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import torch
 from bift_utils.exporting import write_json
 
 STATE, PREVIOUS, OPTIONS = "state.pt", "previous.pt", "options.json"
+OURS = {name + end for name in (STATE, PREVIOUS, OPTIONS) for end in ("", ".partial")}
 
 
 def state_folder(output: Path) -> Path:
@@ -31,12 +34,18 @@ def open_state(
         say: is given each line to show.
 
     Raises:
-        FileExistsError: a run was broken off here, and neither was asked for.
+        FileExistsError: a run was broken off here, and neither was asked for; or the folder holds
+            files that this project did not write, which it never deletes.
         ValueError: the state belongs to another table or other options.
 
     Introduced in notebook 08.
     """
     folder = state_folder(output)
+    if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - OURS):
+        raise FileExistsError(
+            f"{folder}, where the state of the run belongs, holds files that were not written by "
+            "this command. Choose another output folder."
+        )
     if folder.exists() and not resume and not overwrite:
         raise FileExistsError(
             f"A run for {output} was broken off; its state lies in {folder}. Ask to resume it, or "
@@ -57,8 +66,6 @@ def open_state(
 
 
 def _check_same(folder: Path, identity: dict) -> None:
-    import json
-
     try:
         saved = json.loads((folder / OPTIONS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -79,22 +86,19 @@ def _check_same(folder: Path, identity: dict) -> None:
 
 def _mend(folder: Path) -> str:
     """Take the newest state that can be read; say in one sentence what is done."""
-    (folder / (STATE + ".partial")).unlink(missing_ok=True)
-    if not (folder / STATE).exists():
+    if not (folder / STATE).exists() and not (folder / PREVIOUS).exists():
         return "There is no saved state yet: starting from the beginning."
     if is_readable(folder / STATE):
         return "Going on from the saved state."
     if is_readable(folder / PREVIOUS):
         os.replace(folder / PREVIOUS, folder / STATE)
         return "The last saved state is damaged: going on from the one before."
-    (folder / STATE).unlink()
+    (folder / STATE).unlink(missing_ok=True)
     return "The saved state is damaged and there is none before: starting from the beginning."
 
 
 def is_readable(path: Path) -> bool:
     """Say whether a saved state can be read, every byte of it."""
-    import zipfile
-
     try:
         with zipfile.ZipFile(path) as archive:  # torch's format, with a checksum a tensor
             if archive.testzip() is not None:
@@ -106,16 +110,11 @@ def is_readable(path: Path) -> bool:
 
 
 def keep_previous(folder: Path) -> None:
-    """Keep the state as the previous one before a new one takes its name."""
-    if not (folder / STATE).exists():
-        return
-    partial = folder / (PREVIOUS + ".partial")
-    partial.unlink(missing_ok=True)
-    try:
-        os.link(folder / STATE, partial)  # no copy: the new state is a new file
-    except OSError:  # some network drives have no links
-        shutil.copyfile(folder / STATE, partial)
-    os.replace(partial, folder / PREVIOUS)
+    """Keep a copy of the state as the previous one before a new one takes its name."""
+    if (folder / STATE).exists():
+        partial = folder / (PREVIOUS + ".partial")
+        shutil.copyfile(folder / STATE, partial)  # no link: damage to one must spare the other
+        os.replace(partial, folder / PREVIOUS)
 
 
 def forget_state(output: Path) -> None:

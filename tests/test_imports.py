@@ -40,6 +40,7 @@ LEVELS = {
     "own_texts": 4,
     "run_report": 4,
     "run_state": 4,
+    "finetune_options": 4,
     "finetuning": 5,
     "oracle": 4,
     "context": 4,
