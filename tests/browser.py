@@ -84,6 +84,7 @@ PLANTED = [
 
 @pytest.mark.parametrize("name, problem", PLANTED)
 def test_a_planted_fault_is_found(name, problem, browser, lab, monkeypatch):
-    monkeypatch.setattr("browser_lab.MOVE", 5)
+    if name == "still_widget":  # the one fault that shows in nothing but waiting
+        monkeypatch.setattr("browser_lab.MOVE", 5)
     found = visit(browser, *lab, f"samples/{name}.ipynb")
     assert re.search(problem, "\n".join(found.problems))

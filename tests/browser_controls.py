@@ -1,5 +1,6 @@
 """How a reader moves each kind of ipywidgets control, by keyboard and mouse, there and back."""
 
+VIEWS = ".jupyter-widgets, .lm-Widget[class*=' widget-']"  # choices lack the first class
 KINDS = {  # the class that ipywidgets gives a view, and what we call it
     "widget-slider": "slider",
     "widget-dropdown": "dropdown",
@@ -27,9 +28,9 @@ def kind_of(control) -> str:
 
 
 def name_of(control) -> str:
-    label = control.locator(".widget-label")
-    text = label.first.text_content() if label.count() else control.text_content()
-    return (text or "").strip()
+    labels = control.locator(".widget-label").all_text_contents()
+    texts = (text.strip(" \u200b") for text in (*labels, control.text_content() or ""))
+    return next(filter(None, texts), "")
 
 
 def moves_of(kind: str, control):

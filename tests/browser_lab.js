@@ -2,8 +2,7 @@
 (() => {
   const panel = () => window.jupyterapp.shell.currentWidget;
   const kernel = () => panel().sessionContext.session.kernel;
-  const area = i => document.querySelectorAll(".jp-Notebook .jp-Cell")[i]
-    .querySelector(".jp-Cell-outputArea");
+  const area = i => panel().content.widgets[i].node.querySelector(".jp-Cell-outputArea");
   const isView = output => "application/vnd.jupyter.widget-view+json" in (output.data || {});
   const pause = milliseconds => new Promise(done => setTimeout(done, milliseconds));
   const bift = window.bift = {ran: false, kernelErrors: []};
@@ -18,6 +17,14 @@
       if (message.header.msg_type !== "error") return;
       bift.kernelErrors.push(`${message.content.ename}: ${message.content.evalue}`);
     });
+  };
+
+  // the lab adds the cells, then what is in them, bit by bit when it has nothing else to do
+  bift.drawn = () => {
+    const cells = panel().content.widgets;
+    return cells.length === panel().content.model.cells.length && cells.every(cell =>
+      cell.node.isConnected && !cell.placeholder &&
+      [...cell.node.querySelectorAll("img")].every(image => image.complete));
   };
 
   bift.runAll = async () => {
@@ -38,9 +45,8 @@
     };
   });
 
-  bift.withFigure = () => bift.cells().map((_, i) => i).filter(i =>
-    bift.cells()[i].code && [...area(i).querySelectorAll("img")].some(img => img.naturalWidth > 0));
-  bift.hasWidget = i => area(i).querySelector(".jupyter-widgets") !== null;
+  bift.withFigure = () => bift.cells().flatMap((cell, i) => cell.code &&
+    [...area(i).querySelectorAll("img")].some(img => img.naturalWidth > 0) ? [i] : []);
 
   // what a reader sees change: figures and lines of text, not the controls themselves
   bift.output = i => {
@@ -57,12 +63,12 @@
   // the kernel idle and the output at rest, so that a change belongs to the move before it
   bift.settle = async i => {
     let last = null, since = Date.now();
-    for (const start = since; Date.now() - start < 60000; await pause(50)) {
+    for (const start = since; Date.now() - start < 300000; await pause(50)) {
       const now = bift.output(i);
       if (now !== last || kernel().status !== "idle") { last = now; since = Date.now(); }
       if (Date.now() - since > 400) return;
     }
-    throw new Error(`cell ${i} was not at rest after a minute`);
+    throw new Error(`cell ${i} was not at rest after five minutes`);
   };
 
   bift.shutdown = () => panel().sessionContext.shutdown();

@@ -21,9 +21,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from browser_controls import kind_of, moves_of, name_of
+from browser_controls import VIEWS, kind_of, moves_of, name_of
 
-START, OPEN, RUN, MOVE = 120, 90, 900, 30  # seconds until the server, a page, all cells, a move
+START, OPEN, RUN, MOVE = 300, 300, 1800, 60  # seconds until the server, a page, all cells, a move
 NOISE: list[tuple[str, str]] = []  # (pattern of a console error that is the lab's own, reason)
 SCRIPT = (Path(__file__).parent / "browser_lab.js").read_text(encoding="utf-8")
 QUIET = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
@@ -143,6 +143,7 @@ def lab_page(browser, address: str, token: str, notebook: str, found: Visit):
         page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=OPEN * 1000)
         page.evaluate(SCRIPT)
         page.evaluate("bift.ready()")
+        page.wait_for_function("bift.drawn()", timeout=OPEN * 1000)
         yield page
         page.evaluate("bift.shutdown()")
     finally:
@@ -178,10 +179,10 @@ def move_controls(page, i: int, found: Visit) -> bool:
     """
     cell = page.locator(".jp-Notebook .jp-Cell").nth(i)
     cell.scroll_into_view_if_needed()
-    page.wait_for_function("i => bift.hasWidget(i)", arg=i, timeout=MOVE * 1000)
+    cell.locator(VIEWS).first.wait_for(timeout=OPEN * 1000)
     page.evaluate("i => bift.settle(i)", i)
     before = len(found.controls)
-    for control in cell.locator(".jupyter-widgets").all():
+    for control in cell.locator(VIEWS).all():
         kind = kind_of(control)
         if kind == "shown":
             continue
