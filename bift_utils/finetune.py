@@ -76,4 +76,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    for stream in (sys.stdout, sys.stderr):  # a terminal that has no λ shows "?" for it
+        stream.reconfigure(errors="replace")
     sys.exit(main())

@@ -178,7 +178,7 @@ class FinetuneRun:
         """Measure the kept weights on both held-out parts; the test part is read here only."""
         texts, model = self.texts, self.model
         report = {
-            "title": f"{self.options.model} fine-tuned on your texts",
+            "title": f"{Path(self.options.model).name} fine-tuned on your texts",
             "data": [*texts.lines, *(f"WARNING: {w}" for w in texts.warnings)],
             "training": [f"{k} = {v}" for k, v in asdict(self.config).items()]
             + [f"{len(history.steps)} updates, best after {history.best_step}: {history.stopped}"],

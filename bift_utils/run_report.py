@@ -203,6 +203,8 @@ def save_history_figure(history, path: Path) -> None:
     from bift_utils import plotting
 
     title = f"{len(history.steps)} updates, the weights of update {history.best_step} kept"
-    figure = plotting.plot_history(history, title)
-    figure.savefig(path, format="png", dpi=110, bbox_inches="tight")
+    with plotting.plt.rc_context():  # the caller's figures keep their look
+        plotting.use_series_style()
+        figure = plotting.plot_history(history, title)
+        figure.savefig(path, format="png")
     plotting.plt.close(figure)

@@ -5,6 +5,10 @@ import json
 import random
 from pathlib import Path
 
+import torch
+from conftest import tiny_config
+from transformers import BertForMaskedLM
+
 HAM = (
     "see you at {time} then",
     "can you bring {thing} for {who}?",
@@ -80,6 +84,29 @@ def emoji(count: int, seed: int = 0) -> list[tuple[str, str]]:
         word = rng.choice(("lol", "this film", "again", "yes", "no", "omg"))
         rows.append((f"{' '.join(rng.choices(signs, k=3))} {word} {i}", name))
     return rows
+
+
+def films(count: int, seed: int = 0) -> list[tuple[str, str]]:
+    """Return (text, "good" or "bad"): film sentences in the words of the tests' tiny tokenizer."""
+    rng, rows = random.Random(seed), []
+    words = {"good": ("good", "warm", "funny"), "bad": ("bad", "dull", "not good")}
+    while len(rows) < count:
+        name = ("good", "bad")[len(rows) % 2]
+        first, second = rng.choices(words[name], k=2)
+        very = rng.choice(("", "very ", "very , very "))
+        thing, other = rng.sample(("film", "story", "cast"), 2)
+        text = f"{rng.choice(('the', 'a'))} {thing} was {very}{first} , the {other} {second}"
+        rows.append((text + rng.choice(("", " .", " . ."))[: 14 - len(text.split())], name))
+    return rows
+
+
+def save_tiny_checkpoint(folder: Path, tokenizer) -> Path:
+    """Save a BERT of two layers, encoder and masked-LM head, as any checkpoint on a disk."""
+    torch.manual_seed(0)
+    config = tiny_config(tokenizer, max_position_embeddings=32)
+    BertForMaskedLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 def write_table(path: Path, rows, names=("text", "label"), encoding: str = "utf-8") -> Path:

@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+
+from bift_utils.finetune_options import FinetuneOptions
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"mlm_weight": 1.5}, "1.5"),
+        ({"mlm_weight": float("nan")}, "nan"),
+        ({"epochs": 0}, "epochs was given as 0; expected a number above zero"),
+        ({"epochs": -1}, "epochs was given as -1"),
+        ({"learning_rate": 0.0}, "learning_rate was given as 0.0; expected a number above zero"),
+        ({"batch_size": 0}, "batch_size was given as 0; expected 1 or more"),
+        ({"accumulate": 0}, "accumulate was given as 0"),
+        ({"evaluations_per_epoch": 0}, "evaluations_per_epoch was given as 0"),
+        ({"patience": 0}, "patience was given as 0; expected 1 or more, or None"),
+        ({"max_length": 0}, "max_length was given as 0; expected 3 or more"),
+        ({"max_length": 2}, "max_length was given as 2; expected 3 or more"),
+        ({"dropout": 1.0}, "dropout was given as 1.0; expected a rate from 0 to below 1"),
+        ({"dropout": -0.1}, "dropout was given as -0.1"),
+        ({"precision": "fp16"}, "precision was given as 'fp16'; expected one of .*bf16"),
+        ({"seed": -1}, "seed was given as -1; expected 0 or more"),
+        ({"seed": 2**32}, "seed was given as 4294967296; expected at most"),
+        ({"pooling": "mean"}, 'pooling "mean", which plain transformers cannot represent'),
+        ({"pooling": "cls"}, 'pooling "cls", which plain transformers cannot represent'),
+    ],
+)
+def test_an_option_outside_its_range_is_refused_in_a_sentence(options, message):
+    with pytest.raises(ValueError, match=message):
+        FinetuneOptions(**options)
+
+
+@pytest.mark.parametrize(
+    "texts, batch_size, epochs", [(100_000, 32, 3), (320, 32, 20), (960, 32, 7), (8, 32, 30)]
+)
+def test_a_small_table_is_read_more_often(texts, batch_size, epochs):
+    assert FinetuneOptions(batch_size=batch_size).training(256, texts).epochs == epochs
+    assert FinetuneOptions(epochs=1).training(256, texts).epochs == 1
+
+
+def test_the_learning_rate_follows_the_width():
+    assert FinetuneOptions().training(256, 100).learning_rate == 3e-4
+    assert FinetuneOptions().training(768, 100).learning_rate == 5e-5
+    assert FinetuneOptions(learning_rate=1e-5).training(256, 100).learning_rate == 1e-5
+
+
+def test_every_option_of_the_loop_reaches_it():
+    given = dict(
+        mlm_weight=0.7, epochs=9, patience=4, evaluations_per_epoch=5, precision="bf16",
+        accumulate=3, learning_rate=1e-3,
+    )  # fmt: skip
+    config = FinetuneOptions(**given).training(256, 100)
+    assert {name: getattr(config, name) for name in given} == given
+    assert config.fused
+
+
+def test_the_length_is_that_of_the_model_at_most(tiny_model):
+    assert FinetuneOptions().length(tiny_model) == 16
+    assert FinetuneOptions(max_length=5).length(tiny_model) == 5
+    with pytest.raises(ValueError, match="max_length was given as 17; expected 3 to 16"):
+        FinetuneOptions(max_length=17).length(tiny_model)
+
+
+def test_a_folder_may_be_given_as_a_path():
+    assert FinetuneOptions(model=Path("a")).model == "a"

@@ -1,0 +1,144 @@
+"""`finetune` in one call: what it says, saves and measures, and what each option does."""
+
+import json
+
+import pytest
+import torch
+from own_tables import films, save_tiny_checkpoint, write_table
+from safetensors.torch import load_file
+from test_exporting import outside
+
+from bift_utils import finetuning
+from bift_utils.data import split_texts
+from bift_utils.evaluation import fill_blank
+from bift_utils.exporting import MARK
+from bift_utils.finetuning import finetune
+from bift_utils.loading import load_model, load_tokenizer
+from bift_utils.modeling import BertForJointTraining
+from bift_utils.tables import read_table
+
+FAST = {"epochs": 8, "learning_rate": 5e-3, "batch_size": 16}
+LONELY = [("the warm cast and the funny film", ""), ("a dull story and a dull film .", "")] * 3
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tokenizer, tmp_path_factory):
+    return save_tiny_checkpoint(tmp_path_factory.mktemp("tiny"), tokenizer)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    return write_table(tmp_path_factory.mktemp("own") / "own.csv", [*films(160), *LONELY])
+
+
+@pytest.fixture(scope="module")
+def run(table, checkpoint):
+    """Fine-tune once with λ = 0.3: the folder, the report, and what was said."""
+    said, output = [], table.parent / "model"
+    report = finetune(table, output, say=said.append, model=checkpoint, **FAST)
+    return output, report, said
+
+
+def test_everything_is_said_in_order(run):
+    output, report, said = run
+    beginnings = [
+        "Texts with a class: 160 (109 train, 26 validation, 25 test); without: 6.",
+        "bad ", "good ", "Lengths: ", "Cut at 32 tokens: 0", "Unknown to the tokenizer", "Copies",
+        "Not in the checkpoint, created anew: classifier, pooler.",
+        "Training: 8 epochs of 8 updates, λ = 0.3, learning rate 0.005, fp32.",
+        "25 test texts: accuracy ", "Blanks in validation texts: ",
+        f"Saved in {output}: the model, report.md, history.png.",
+    ]  # fmt: skip
+    assert len(said) == len(beginnings)
+    assert all(line.startswith(start) for line, start in zip(said, beginnings, strict=True)), said
+    assert report["data"] == said[:7]
+
+
+def test_it_learns_both_objectives(run):
+    _, report, _ = run
+    assert report["test"]["accuracy"] > report["baselines"]["commonest class"] + 0.2
+    assert report["mlm"]["test, after"] < report["mlm"]["validation, before training"] - 0.5
+    assert len(report["history"]["steps"]) == 64
+    assert len(report["history"]["evaluations"]) == 16
+
+
+def test_the_folder_holds_all_and_nothing_lies_beside_it(run):
+    output, report, _ = run
+    assert sorted(path.name for path in output.iterdir()) == [
+        "config.json", MARK, "history.png", "model.safetensors", "report.md", "tokenizer.json",
+        "tokenizer_config.json",
+    ]  # fmt: skip
+    assert not [path for path in output.parent.iterdir() if path.name not in ("own.csv", "model")]
+    assert json.loads((output / MARK).read_text(encoding="utf-8")) == report
+    assert f"| {report['test']['texts']} test |" in (output / "report.md").read_text("utf-8")
+
+
+def test_plain_pipelines_on_another_machine_score_what_the_report_says(run, table):
+    output, report, _ = run
+    test = split_texts(read_table(table).labelled)["test"]
+    found = outside(output, test.texts)
+    assert found["kinds"] == ["BertForSequenceClassification", "BertForMaskedLM"]
+    assert found["dtypes"] == ["torch.float32"] * 2 and found["tied"]
+    right = [
+        max(row, key=row.get) == ("bad", "good")[label]
+        for row, label in zip(found["classes"], test.labels, strict=True)
+    ]
+    assert sum(right) / len(right) == report["test"]["accuracy"]
+
+
+def test_the_test_texts_are_read_once(table, checkpoint, tmp_path, monkeypatch):
+    made, seen = [], []
+    original = BertForJointTraining.forward
+
+    def forward(self, input_ids, *rest, **options):
+        seen.append(input_ids)
+        return original(self, input_ids, *rest, **options)
+
+    class Remembered(finetuning.FinetuneRun):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            made.append(self)
+
+    monkeypatch.setattr(BertForJointTraining, "forward", forward)
+    monkeypatch.setattr(finetuning, "FinetuneRun", Remembered)
+    finetune(table, tmp_path / "model", say=[].append, model=checkpoint, **{**FAST, "epochs": 2})
+
+    def count(part, kind):
+        (batch,) = made[0].batches[part][kind]
+        return sum(torch.equal(batch["input_ids"], ids.cpu()) for ids in seen)
+
+    assert (count("test", "task"), count("test", "mlm")) == (1, 1)
+    assert count("validation", "task") == 1 + 4 + 1  # before, at evaluations, in the report
+
+
+def test_texts_without_a_class_are_trained_on_as_blanks(table, checkpoint, tmp_path):
+    """The word "and" stands in no other text."""
+    chance = {}
+    for name, rows in {"with": [*films(160), *LONELY * 20], "without": films(160)}.items():
+        own = write_table(tmp_path / f"{name}.csv", rows)
+        finetune(own, tmp_path / name, say=[].append, model=checkpoint, **FAST)
+        model, tokenizer = load_model(tmp_path / name), load_tokenizer(tmp_path / name)
+        words = fill_blank(model, tokenizer, "the warm cast [MASK] the funny film", top=21)
+        chance[name] = words["and"]
+    assert chance["with"] > 0.08 > 10 * chance["without"], chance
+
+
+@pytest.mark.parametrize("weight, kind", [(0.0, "task"), (1.0, "mlm")])
+def test_at_the_ends_one_objective_is_trained_alone(table, checkpoint, tmp_path, weight, kind):
+    said = []
+    options = {**FAST, "epochs": 2, "mlm_weight": weight}
+    if kind == "mlm":
+        options["label"] = "no such column"  # none is read
+    report = finetune(table, tmp_path / "model", say=said.append, model=checkpoint, **options)
+    assert {step["objective"] for step in report["history"]["steps"]} == {kind}
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    weights = load_file(tmp_path / "model" / "model.safetensors")
+    if kind == "task":
+        assert "mlm" not in report and "test" in report
+        assert config["architectures"] == ["BertForSequenceClassification"]
+        assert config["id2label"] == {"0": "bad", "1": "good"}
+    else:
+        assert "test" not in report and "mlm" in report
+        assert config["architectures"] == ["BertForMaskedLM"]
+        assert not [name for name in weights if name.startswith("classifier")]
+        assert said[0] == "Texts: 166 (120 train, 23 validation, 23 test); no classes are read."

@@ -1,0 +1,210 @@
+"""Killed at any moment and started again with `resume`, a run ends as if nothing had happened."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from own_tables import films, save_tiny_checkpoint, write_table
+
+from bift_utils import finetuning
+from bift_utils.exporting import MARK
+from bift_utils.finetuning import FinetuneRun, finetune
+from bift_utils.run_state import PREVIOUS, STATE, keep_previous, state_folder
+
+FAST = {"epochs": 3, "learning_rate": 5e-3, "batch_size": 8, "evaluations_per_epoch": 2}
+# forks, because starting Python and its libraries takes longer than a whole run of this size
+KILLER = """
+import json, os, random, signal, sys, time
+import accelerate.state, bift_utils.finetuning, bift_utils.plotting, psutil, sklearn.linear_model
+options, output = json.loads(sys.argv[1]), sys.argv[2]
+
+def start(output):
+    child = os.fork()
+    if child == 0:
+        with open(output + ".log", "a") as log:
+            say = lambda line: print(line, file=log, flush=True)
+            bift_utils.finetuning.finetune(output=output, say=say, resume=True, **options)
+        os._exit(0)
+    return child
+
+def worked(child):  # seconds of computing: a busy machine changes nothing
+    return sum(psutil.Process(child).cpu_times()[:2])
+
+_, status, used = os.wait4(start(output + ".unbroken"), 0)
+assert status == 0
+whole, rng, kills = used.ru_utime + used.ru_stime, random.Random(0), 0
+while True:
+    child, until = start(output), whole * rng.uniform(0.3, 0.7) if kills < 6 else float("inf")
+    while worked(child) < until and psutil.Process(child).status() != "zombie":
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)  # does nothing to a child that has ended
+    status = os.waitpid(child, 0)[1]
+    if not os.WIFSIGNALED(status):
+        break
+    kills += 1
+print(kills)
+assert status == 0, status
+"""
+
+
+class Killed(Exception):
+    """Stands for a kill after some evaluations: nothing of the run is left but its files."""
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tokenizer, tmp_path_factory):
+    return save_tiny_checkpoint(tmp_path_factory.mktemp("tiny"), tokenizer)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    rows = [*films(120), *[(text, "") for text, _ in films(40, seed=3)]]
+    return write_table(tmp_path_factory.mktemp("own") / "own.csv", rows)
+
+
+@pytest.fixture(scope="module")
+def whole(table, checkpoint):
+    """An unbroken run."""
+    output = table.parent / "whole"
+    finetune(table, output, say=[].append, model=str(checkpoint), **FAST)
+    return output
+
+
+def same(whole, output):
+    """Weights bit for bit, and everything that was measured on the way."""
+    weights = [(folder / "model.safetensors").read_bytes() for folder in (whole, output)]
+    reports = [json.loads((folder / MARK).read_text("utf-8")) for folder in (whole, output)]
+    return weights[0] == weights[1] and reports[0] == reports[1]
+
+
+def broken_off(table, output, checkpoint, monkeypatch, after):
+    """Run until some evaluations are done and their states saved."""
+    calls = []
+
+    def killed_before(folder):
+        calls.append(1)
+        if len(calls) > after:
+            raise Killed
+        keep_previous(folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(finetuning, "keep_previous", killed_before)
+        with pytest.raises(Killed):
+            finetune(table, output, say=[].append, model=str(checkpoint), **FAST)
+    return state_folder(output)
+
+
+def resumed(table, output, checkpoint, monkeypatch, **options):
+    """Go on; return what was said, and how many evaluations were made after the first."""
+    said, calls, evaluate = [], [], FinetuneRun.evaluate
+    with monkeypatch.context() as patch:
+        patch.setattr(FinetuneRun, "evaluate", lambda *a: calls.append(1) or evaluate(*a))
+        finetune(
+            table, output, resume=True, say=said.append, model=str(checkpoint), **FAST, **options
+        )
+    return said, len(calls) - 1
+
+
+def test_killed_at_random_moments(table, checkpoint, whole, tmp_path):
+    output = tmp_path / "model"
+    options = json.dumps({"table": str(table), "model": str(checkpoint), **FAST})
+    command = [sys.executable, "-c", KILLER, options, str(output)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 3
+    log = Path(f"{output}.log").read_text("utf-8")
+    assert "damaged" not in log  # a kill alone damages nothing
+    assert "Going on from the saved state." in log
+    assert same(whole, output)
+    assert not state_folder(output).exists()
+
+
+@pytest.mark.parametrize("after", [1, 3, 5])
+def test_going_on_repeats_nothing(table, checkpoint, whole, tmp_path, monkeypatch, after):
+    broken_off(table, tmp_path / "model", checkpoint, monkeypatch, after)
+    said, count = resumed(table, tmp_path / "model", checkpoint, monkeypatch)
+    assert "Going on from the saved state." in said
+    assert count == 6 - after
+    assert same(whole, tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    "damaged, sentence, repeated",
+    [
+        ([STATE], "The last saved state is damaged: going on from the one before.", 1),
+        ([PREVIOUS], "Going on from the saved state.", 0),
+        (
+            [STATE, PREVIOUS],
+            "The saved state is damaged and there is none before: starting from the beginning.",
+            3,
+        ),
+    ],
+)
+def test_a_damaged_state_costs_the_last_interval(
+    table, checkpoint, whole, tmp_path, monkeypatch, damaged, sentence, repeated
+):
+    folder = broken_off(table, tmp_path / "model", checkpoint, monkeypatch, after=3)
+    for name in damaged:
+        content = bytearray((folder / name).read_bytes())
+        content[len(content) // 2] ^= 0xFF
+        (folder / name).write_bytes(content)
+    said, count = resumed(table, tmp_path / "model", checkpoint, monkeypatch)
+    assert sentence in said
+    assert count == 3 + repeated
+    assert same(whole, tmp_path / "model")
+
+
+def test_a_finished_run_is_not_run_again(table, checkpoint, whole, monkeypatch):
+    before = (whole / "model.safetensors").stat().st_mtime_ns
+    said = []
+    report = finetune(table, whole, resume=True, say=said.append, model=str(checkpoint), **FAST)
+    assert said == [f"The run is finished already; its model lies in {whole}."]
+    assert report == json.loads((whole / MARK).read_text("utf-8"))
+    assert (whole / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_with_other_options_it_is_refused(table, checkpoint, tmp_path, monkeypatch):
+    broken_off(table, tmp_path / "model", checkpoint, monkeypatch, after=2)
+    with pytest.raises(ValueError, match="epochs was 3, now 4. Resume it as it was"):
+        finetune(
+            table, tmp_path / "model", resume=True, say=[].append, model=str(checkpoint),
+            **{**FAST, "epochs": 4},
+        )  # fmt: skip
+    other = write_table(tmp_path / "own.csv", films(121))
+    with pytest.raises(ValueError, match="the table has changed"):
+        finetune(other, tmp_path / "model", resume=True, model=str(checkpoint), **FAST)
+
+
+def test_an_old_model_stays_until_the_new_one_is_whole(
+    table, checkpoint, whole, tmp_path, monkeypatch
+):
+    output = tmp_path / "model"
+    finetune(table, output, say=[].append, model=str(checkpoint), **{**FAST, "epochs": 1})
+    old = (output / "model.safetensors").read_bytes()
+    monkeypatch.setattr(finetuning, "save_history_figure", lambda *a: (_ for _ in ()).throw(Killed))
+    with pytest.raises(Killed):
+        finetune(table, output, True, say=[].append, model=str(checkpoint), **FAST)
+    assert (output / "model.safetensors").read_bytes() == old
+    monkeypatch.undo()
+    _, count = resumed(table, output, checkpoint, monkeypatch, overwrite=True)
+    assert count == 0 and same(whole, output)
+
+
+def test_stopped_by_hand_it_says_so_and_can_go_on(table, checkpoint, whole, tmp_path, monkeypatch):
+    evaluate, calls = FinetuneRun.evaluate, []
+
+    def interrupted(self, model):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return evaluate(self, model)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FinetuneRun, "evaluate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            finetune(table, tmp_path / "model", say=[].append, model=str(checkpoint), **FAST)
+    assert not (tmp_path / "model").exists()
+    resumed(table, tmp_path / "model", checkpoint, monkeypatch)
+    assert same(whole, tmp_path / "model")

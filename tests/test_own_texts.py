@@ -1,0 +1,137 @@
+import pytest
+import torch
+from own_tables import films, messages, write_table
+
+from bift_utils.losses import IGNORE_INDEX
+from bift_utils.masking import JointCollator
+from bift_utils.own_texts import AskingRows, file_digest, prepare_texts, split_without_classes
+from bift_utils.runtime import make_generator
+from bift_utils.tables import read_table
+
+EXTRA = [(f"the cast and the story {'. ' * i}", "") for i in range(8)]
+
+
+def prepare(tmp_path, tokenizer, rows, weight=0.3, label="label", max_length=16, **changed):
+    table = read_table(write_table(tmp_path / "own.csv", rows), label=label)
+    return prepare_texts(table, tokenizer, "tiny", weight, max_length, **{"seed": 0, **changed})
+
+
+def test_what_is_said_about_the_texts(tmp_path, tokenizer):
+    texts = prepare(tmp_path, tokenizer, [*films(100), *films(10), *EXTRA])
+    assert texts.lines == [
+        f"Texts with a class: 110 ({len(texts.parts['train'])} train, "
+        f"{len(texts.parts['validation'])} validation, {len(texts.parts['test'])} test); "
+        "without: 8.",
+        "bad       55   50.0 %",
+        "good      55   50.0 %",
+        *texts.lines[3:6],
+        texts.lines[6],
+    ]
+    assert texts.lines[3].startswith("Lengths: half of the 118 texts have")
+    assert texts.lines[4].startswith("Cut at 16 tokens: ")
+    assert texts.lines[5].startswith("Unknown to the tokenizer ([UNK]): 0 of ")
+    assert texts.lines[6].startswith("Copies of other texts, kept on the same side of the split: ")
+    assert texts.warnings == []
+
+
+def test_texts_without_a_class_join_the_training_part_only(tmp_path, tokenizer):
+    texts = prepare(tmp_path, tokenizer, [*films(100), *EXTRA])
+    labels = {name: encoded.labels for name, encoded in texts.encoded.items()}
+    assert labels["train"].count(IGNORE_INDEX) == len(EXTRA)
+    assert IGNORE_INDEX not in labels["validation"] + labels["test"]
+    assert len(texts.encoded["train"]) == len(texts.parts["train"]) + len(EXTRA)
+
+
+def test_with_lambda_zero_they_are_of_no_use_and_that_is_said(tmp_path, tokenizer):
+    texts = prepare(tmp_path, tokenizer, [*films(100), *EXTRA], weight=0.0)
+    assert IGNORE_INDEX not in texts.encoded["train"].labels
+    assert "Texts without a class, of no use with λ = 0: 8." in texts.lines
+
+
+def test_a_text_without_a_class_that_equals_a_held_out_one_is_left_out(tmp_path, tokenizer):
+    rows = films(100)
+    parts = prepare(tmp_path, tokenizer, rows).parts
+    leaks = [(text.upper(), "") for text in (parts["test"].texts[0], parts["validation"].texts[0])]
+    harmless = [(parts["train"].texts[0], "")]
+    texts = prepare(tmp_path, tokenizer, [*rows, *leaks, *harmless])
+    assert texts.parts == parts
+    assert texts.encoded["train"].labels.count(IGNORE_INDEX) == 1
+    assert "Texts without a class that equal a held-out text, left out: 2." in texts.lines
+
+
+def test_no_text_is_on_two_sides(tmp_path, tokenizer):
+    rows = films(150) + [(text.upper(), name) for text, name in films(150)]
+    parts = prepare(tmp_path, tokenizer, rows).parts.values()
+    train, validation, test = ({text.lower() for text in part.texts} for part in parts)
+    assert train and validation and test
+    assert not (train & validation or train & test or validation & test)
+
+
+def test_tokens_nobody_knows_are_warned_of_above_a_tenth(tmp_path, tokenizer):
+    texts = prepare(tmp_path, tokenizer, messages(60))
+    (warning,) = texts.warnings
+    assert "% of the tokens are unknown to tiny: the model cannot tell them apart." in warning
+    assert 'The checkpoint "bift-mini" knows them better: 0.0 % [UNK].' in warning
+
+
+def test_the_lengths_are_those_before_the_split_and_after_the_cut(tmp_path, tokenizer):
+    rows = [*films(100), ("a " * 100_000, "good")]
+    texts = prepare(tmp_path, tokenizer, rows, max_length=32)
+    assert "Cut at 32 tokens: 1 texts (1.0 %)." in texts.lines
+    assert any(line.endswith("the longest 32.") for line in texts.lines)
+    assert max(max(encoded.lengths) for encoded in texts.encoded.values()) == 32
+
+
+def test_without_classes_the_texts_are_split_all_the_same(tmp_path, tokenizer):
+    texts = prepare(tmp_path, tokenizer, films(100), weight=1.0, label=None)
+    assert texts.lines[0].startswith("Texts: 100 (")
+    assert texts.lines[0].endswith("test); no classes are read.")
+    assert sum(map(len, texts.parts.values())) == 100
+    assert set(texts.encoded["test"].labels) == {IGNORE_INDEX}
+    assert prepare(tmp_path, tokenizer, films(100), 1.0, None).parts == texts.parts
+    assert prepare(tmp_path, tokenizer, films(100), 1.0, None, seed=1).parts != texts.parts
+
+
+def test_equal_texts_without_classes_stay_on_one_side():
+    parts = split_without_classes([f"text {i % 20}" for i in range(100)], seed=0)
+    sets = [set(part.texts) for part in parts.values()]
+    assert [len(found) for found in sets] == [14, 3, 3]
+    assert len(set.union(*sets)) == 20
+    with pytest.raises(ValueError, match="There are 2 different texts; expected at least 3"):
+        split_without_classes(["a", "b", "A "], seed=0)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+def test_rows_that_ask_nothing_are_left_out(tmp_path, tokenizer, weight):
+    encoded = prepare(tmp_path, tokenizer, [*films(40), *EXTRA]).encoded["train"]
+    examples = [encoded[i] for i in range(len(encoded))]
+    rate = {"mlm_probability": 0.4}
+    named = sum(example["labels"] != IGNORE_INDEX for example in examples)
+    everything = JointCollator(tokenizer, make_generator(1), weight, **rate)(examples)
+    batch = AskingRows(JointCollator(tokenizer, make_generator(1), weight, **rate))(examples)
+    asks_class = batch["labels"] != IGNORE_INDEX
+    asks_word = (batch["mlm_labels"] != IGNORE_INDEX).any(1)
+    assert (asks_class | asks_word).all()
+    assert not (asks_class & asks_word).any()
+    assert asks_class.sum() == (named if weight < 1 else 0)
+    assert asks_word.sum() == (everything["mlm_labels"] != IGNORE_INDEX).any(1).sum()
+    assert (asks_word.sum() > named) == (weight > 0)  # so some of EXTRA are asked for words
+    assert torch.equal(
+        batch["mlm_labels"][asks_word],
+        everything["mlm_labels"][(everything["mlm_labels"] != IGNORE_INDEX).any(1)],
+    )
+
+
+def test_one_row_stays_when_none_asks():
+    silent = {
+        "input_ids": torch.ones(3, 2, dtype=torch.long),
+        "labels": torch.full((3,), IGNORE_INDEX),
+    }
+    assert len(AskingRows(lambda examples: silent)([])["input_ids"]) == 1
+
+
+def test_a_table_is_known_again_by_its_content(tmp_path):
+    one, two = write_table(tmp_path / "1.csv", films(9)), write_table(tmp_path / "2.csv", films(9))
+    assert file_digest(one) == file_digest(two)
+    write_table(two, films(10))
+    assert file_digest(one) != file_digest(two)
