@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from bift_utils.data import EncodedTexts, encode_texts, load_reviews, make_loader, split_texts
 from bift_utils.evaluation import evaluate_masked_lm, evaluate_sequence
+from bift_utils.grid_results import BASE, WEIGHTS
 from bift_utils.loading import load_model, load_tokenizer
 from bift_utils.masking import JointCollator, MaskedLMCollator, SequenceCollator
 from bift_utils.result_rows import ResultRows
@@ -18,17 +19,8 @@ from bift_utils.runtime import environment_report, get_device, make_generator, s
 from bift_utils.sharing import share_layers
 from bift_utils.training import TrainingConfig, train
 
-WEIGHTS = (0.0, 0.1, 0.23, 0.33, 0.5, 0.9, 0.952)
 BLANK_TEXTS = 512  # test sentences whose blanks are asked for
 SHARED = {"all": None, "lower 2": 2, "none": 0}
-BASE = {
-    "mlm_weight": 0.33,
-    "schedule": "simultaneous",
-    "finish": "no",
-    "shared": "all",
-    "classifier_input": "clean",
-    "learning_rate": 3e-4,
-}
 OPTIONS = ("train_texts", "epochs", "batch_size", "dropout", "pooling", "precision", "checkpoint")
 KEY = ("seed", *BASE, *OPTIONS)
 MEASURED = (

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bift_utils.evaluation import predict_classes
 from bift_utils.losses import IGNORE_INDEX, check_mlm_weight
+from bift_utils.masking import CLASSIFIER_INPUTS
 from bift_utils.oracle import Corruption, hide_one, kl_divergence, token_log_probabilities
 from bift_utils.runtime import make_generator
 from bift_utils.synthetic import ClassConditionalLanguage, Sample
@@ -34,9 +35,12 @@ class JointLanguageBatches:
         text: tokens (M, T) without labels for the masked rows; None draws new ones at every step.
             `labelled.tokens` itself gives text that brings nothing new.
         corrupt: how tokens are hidden; None puts [MASK] at one position.
+        classifier_input: "clean", or "masked": the labelled rows have holes as well, and answer
+            for their class and for their blanks (Yao et al. 2022).
 
     Raises:
-        ValueError: λ is outside [0, 1], or there is nothing to draw from.
+        ValueError: λ is outside [0, 1], there is nothing to draw from, or the classifier's input
+            is neither "clean" nor "masked".
 
     Introduced in notebook 06.
     """
@@ -51,7 +55,13 @@ class JointLanguageBatches:
         seed: int = 0,
         text: Tensor | None = None,
         corrupt: Corruption | None = None,
+        classifier_input: str = "clean",
     ):
+        if classifier_input not in CLASSIFIER_INPUTS:
+            raise ValueError(
+                f"classifier_input was given as {classifier_input!r}; expected one of "
+                f"{CLASSIFIER_INPUTS}."
+            )
         if not len(labelled.tokens) or (text is not None and not len(text)):
             raise ValueError(
                 "There are no sentences to draw from; expected at least one labelled sentence, "
@@ -61,6 +71,7 @@ class JointLanguageBatches:
         self.mlm_weight = check_mlm_weight(mlm_weight)
         self.steps, self.batch_size, self.seed = steps, batch_size, seed
         self.corrupt = corrupt or (lambda t, g: hide_one(t, g, language.mask_token_id))
+        self.classifier_input = classifier_input
 
     def __len__(self) -> int:
         return self.steps
@@ -70,19 +81,19 @@ class JointLanguageBatches:
         for _ in range(self.steps):
             parts = []
             if self.mlm_weight < 1.0:
-                parts.append(self._clean(order))
+                parts.append(self._labelled(order, text))
             if self.mlm_weight > 0.0:
                 parts.append(self._masked(text))
             batch = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
             yield {**batch, "attention_mask": torch.ones_like(batch["input_ids"])}
 
-    def _clean(self, generator: torch.Generator) -> dict[str, Tensor]:
-        chosen = torch.randint(len(self.labelled.tokens), (self.batch_size,), generator=generator)
-        tokens = self.labelled.tokens[chosen]
-        nothing = torch.full_like(tokens, IGNORE_INDEX)
-        return {
-            "input_ids": tokens, "mlm_labels": nothing, "labels": self.labelled.labels[chosen]
-        }  # fmt: skip
+    def _labelled(self, order: torch.Generator, text: torch.Generator) -> dict[str, Tensor]:
+        chosen = torch.randint(len(self.labelled.tokens), (self.batch_size,), generator=order)
+        tokens, labels = self.labelled.tokens[chosen], self.labelled.labels[chosen]
+        answers = torch.full_like(tokens, IGNORE_INDEX)
+        if self.classifier_input == "masked":
+            tokens, answers = self.corrupt(tokens, text)
+        return {"input_ids": tokens, "mlm_labels": answers, "labels": labels}
 
     def _masked(self, generator: torch.Generator) -> dict[str, Tensor]:
         if self.text is None:

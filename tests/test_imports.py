@@ -45,6 +45,7 @@ LEVELS = {
     "oracle": 4,
     "context": 4,
     "token_head": 4,
+    "grid_results": 4,
     "gradients": 5,
     "grid": 5,
     "known_joint": 5,

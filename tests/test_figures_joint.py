@@ -1,0 +1,68 @@
+"""The figures of notebook 06 show what they were given."""
+
+import pytest
+
+from bift_utils.figures import joint
+from bift_utils.plotting import plt
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def dashed(axes, style="--"):
+    return [line for line in axes.lines if line.get_linestyle() == style]
+
+
+def test_weights_have_a_dot_a_seed_a_line_of_means_and_a_dashed_optimum():
+    figure = joint.plot_weights({"KL": ({0.0: [1.0, 3.0], 0.5: [0.5, 0.7]}, "task")}, "finding")
+    (axes,) = figure.axes
+    dots = [sorted(line.get_ydata()) for line in axes.lines if line.get_marker() == "o"]
+    assert dots == [[1.0, 3.0], [0.5, 0.7]]
+    (means,) = [line for line in axes.lines if line.get_marker() == "_"]
+    assert list(means.get_ydata()) == pytest.approx([2.0, 0.6])
+    (exact,) = dashed(axes)
+    assert list(exact.get_ydata()) == [0.0, 0.0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "0.5"]
+    assert axes.get_ylim()[0] <= 0
+
+
+def test_methods_are_rows_with_both_lines():
+    results = {"a": [1.0, 2.0], "b": [3.0, 5.0]}
+    figure = joint.plot_methods(
+        results, "finding", "nats", 0.5, ("λ = 0", 1.5), {"a": "task", "b": "joint"}
+    )
+    (axes,) = figure.axes
+    rows = [list(line.get_xdata()) for line in axes.lines if line.get_marker() == "o"]
+    assert rows == [[1.0, 2.0], [3.0, 5.0]]
+    assert [line.get_xdata()[0] for line in dashed(axes)] == [0.5]
+    assert [line.get_xdata()[0] for line in dashed(axes, ":")] == [1.5]
+    assert axes.yaxis_inverted()
+
+
+def test_the_axis_of_weights_is_true_to_scale_and_names_the_precedents():
+    intervals = {0.0: (0.0, 0.0, 0.0), 0.5: (-1.0, -3.0, 1.0)}
+    figure = joint.plot_weight_axis({"points": (intervals, "task"), "b": (intervals, "mlm")}, "f")
+    axes = figure.axes[0]
+    drawn = axes.containers[0]
+    assert list(drawn.lines[0].get_xdata()) == [0.0, 0.5]
+    (segments,) = drawn.lines[2]
+    assert segments.get_segments()[1].tolist() == [[0.5, -3.0], [0.5, 1.0]]
+    assert set(joint.PRECEDENTS) <= {text.get_text() for text in axes.texts}
+    assert len(dashed(axes, ":")) == 1
+
+
+def test_precedents_are_normalised_weights():
+    assert joint.PRECEDENTS["GPT-1"][0] == pytest.approx(0.5 / 1.5, abs=1e-3)
+    assert joint.PRECEDENTS["TLM"][0] == pytest.approx(20 / 21, abs=1e-3)
+    assert joint.PRECEDENTS["He et al."][0] == pytest.approx(0.3 / 1.3, abs=1e-3)
+
+
+def test_cosines_stand_on_a_fixed_scale():
+    figure = joint.plot_cosines({"before": {"layer 1": [0.1, 0.3]}, "after": {"layer 1": [0]}}, "f")
+    (axes,) = figure.axes
+    assert axes.get_ylim() == (-1, 1)
+    means = [line.get_ydata()[0] for line in axes.lines if line.get_marker() == "_"]
+    assert means == pytest.approx([0.2, 0.0])

@@ -1,0 +1,106 @@
+import io
+import time
+
+import pytest
+from test_widgets import Handle
+
+from bift_utils.grid_results import WEIGHTS, load_grid, paired, paired_interval
+from bift_utils.plotting import plt
+from bift_utils.widgets import core
+from bift_utils.widgets.joint import HOW, MEASURES, WeightExplorer, weight_explorer
+
+GRID = load_grid()
+
+
+@pytest.fixture
+def explorer():
+    explorer = WeightExplorer(GRID)
+    explorer.handle = Handle()
+    yield explorer
+    plt.close("all")
+
+
+def seeds_of(figure):
+    """The dots of the chosen setting: one a seed."""
+    return [list(line.get_ydata()) for line in figure.axes[0].lines if len(line.get_ydata()) == 5]
+
+
+def test_a_move_draws_the_differences_of_the_grid(explorer):
+    explorer.weight.value = 0.5
+    figure = explorer.handle.shown[-1]
+    expected = [100 * d for d in paired(GRID, {"mlm_weight": 0.5}, "test_accuracy")]
+    assert seeds_of(figure) == [pytest.approx(expected)]
+    mean, low, high = paired_interval(expected)
+    assert f"{mean:+.1f} points [{low:+.1f}, {high:+.1f}]" in explorer.status.value
+    assert "2.0 times the rows" in explorer.status.value
+    assert "λ = 0.5" in figure.axes[0].get_title(loc="left") + figure.axes[0].get_title()
+
+
+def test_the_measure_changes_numbers_and_unit(explorer):
+    explorer.measure.value = "masked-LM loss on test text"
+    figure = explorer.handle.shown[-1]
+    expected = paired(GRID, {"mlm_weight": 0.33}, "test_mlm_loss")
+    assert seeds_of(figure) == [pytest.approx(expected)]
+    assert "nats a blank" in figure.axes[0].get_ylabel()
+    assert "better" in explorer.status.value  # lower is better
+
+
+def test_nothing_shared_is_said_to_change_nothing(explorer):
+    explorer.how.value = "nothing shared"
+    assert "no difference at all, in any seed" in explorer.status.value
+
+
+def test_what_was_not_run_is_said(explorer):
+    explorer.how.value = "task-only finish"
+    before = len(explorer.handle.shown)
+    explorer.weight.value = 0.5
+    assert len(explorer.handle.shown) == before
+    assert "it was run with λ = 0.33 or 0.952" in explorer.status.value
+    explorer.weight.value = 0.952
+    assert len(explorer.handle.shown) == before + 1
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_every_way_was_run_with_some_weight(explorer, how):
+    assert explorer._weights_of(how)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("weight", WEIGHTS)
+def test_every_weight_has_a_figure(explorer, weight, measure):
+    explorer.weight.value, explorer.measure.value = weight, measure
+    assert explorer.update() is not None
+
+
+def test_controls_have_labels_and_keys(explorer):
+    assert [control.description for control in explorer.controls] == ["λ", "how", "measure"]
+    assert not any(control.disabled for control in explorer.controls)
+
+
+def test_the_figure_is_shown_once_and_needs_no_kernel(monkeypatch):
+    plt.close("all")
+    shown = []
+
+    def display(thing, **options):
+        shown.append((thing, options))
+        return Handle() if options.get("display_id") else None
+
+    monkeypatch.setattr(core, "display", display)
+    weight_explorer(GRID)
+    (bundle, _), (figure, options) = shown
+    assert "Run this cell" in bundle["text/plain"]
+    assert options == {"display_id": True} and len(figure.axes) == 1
+    assert not plt.get_fignums()
+
+
+def test_a_reaction_is_quick(explorer):
+    weights = iter([0.1, 0.5, 0.9, 0.23, 0.0, 0.952])
+
+    def react():
+        begin = time.process_time()
+        explorer.weight.value = next(weights)
+        explorer.handle.shown[-1].savefig(io.BytesIO(), format="png")
+        return time.process_time() - begin
+
+    react()  # fonts are loaded once
+    assert min(react() for _ in range(5)) < 0.2
