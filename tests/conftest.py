@@ -1,4 +1,4 @@
-"""Shared fixtures: a tiny tokenizer and a tiny model, and how nbval runs the notebooks."""
+"""Shared fixtures: a tiny tokenizer and a tiny model, and how pytest runs the notebooks."""
 
 import os
 
@@ -8,6 +8,7 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 import pytest
 import torch
+from budgets import pytest_addoption, pytest_configure  # noqa: F401 (hooks)
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import BertConfig, BertTokenizer
 
@@ -32,6 +33,9 @@ WORDS = [
     "cast",
     "and",
 ]
+
+
+collect_ignore = ["samples"]  # notebooks with planted faults: their own tests run them
 
 
 def pytest_collection_modifyitems(items):
