@@ -55,7 +55,13 @@ def check_bayes_rule(function: Callable) -> CheckResult:
     def stages(function):
         shape = (2, 3)
         hint = "One row a sentence, one column a candidate."
-        answer = _call(function, prior, likelihood, shape=shape, hint=hint)
+        try:
+            answer = _call(function, prior, likelihood, shape=shape, hint=hint)
+        except RuntimeError as error:
+            raise Mistake(
+                f"Your function raised RuntimeError: {error}. A sum along the last dimension has "
+                "shape (N,); with keepdim=True it is (N, 1), and divides row by row."
+            ) from None
         joint = prior * likelihood
         alone = likelihood / likelihood.sum(-1, keepdim=True)
         _compare(
@@ -155,6 +161,7 @@ def check_copy_or_doubt(function: Callable) -> CheckResult:
 
         likely = kept * around[seen]
         right = likely / (likely + drawn / size)
+        exchanged = drawn * around[seen] / (drawn * around[seen] + kept / size)
         others = 1 - right
         return {
             "That is the context alone: the visible word is some evidence too.": around,
@@ -163,6 +170,9 @@ def check_copy_or_doubt(function: Callable) -> CheckResult:
             "candidates.": mixed(likely / (likely + drawn)),
             "κ does not use the context: weigh `kept` with π(w).": mixed(kept / (kept + drawn)),
             "κ and 1 − κ are swapped: κ is the weight of the copy.": mixed(others),
+            "`kept` and `drawn` are exchanged.": mixed(exchanged),
+            "You set the visible word to κ. The context expects it too: *add* κ to "
+            "(1 − κ) · π(w).": right * word + others * around * (1 - word),
             "κ is the weight of the copy, but 1 − κ goes to the context as a whole, the visible "
             "word included: you put κ on the word and shared the rest out among the others.": (
                 right * word + others * (around * (1 - word)) / (around * (1 - word)).sum()
@@ -172,7 +182,7 @@ def check_copy_or_doubt(function: Callable) -> CheckResult:
         }
 
     def stages(function):
-        for seen, kept, drawn in ((1, 0.2, 0.1), (3, 0.1, 0.1), (0, 0.3, 0.2), (2, 0.0, 0.5)):
+        for seen, kept, drawn in ((1, 0.3, 0.1), (3, 0.1, 0.1), (0, 0.3, 0.2), (2, 0.0, 0.5)):
             hint = "Expected one probability for each candidate."
             answer = _call(function, around, seen, kept, drawn, shape=(4,), hint=hint)
             _compare(
@@ -293,7 +303,10 @@ def check_mlm_head(function: Callable) -> CheckResult:
 
 
 def _stand_in(corrupted: Tensor) -> Tensor:
-    """Stand for a network of five words: each answer depends on all ids, [MASK] (5) among them."""
+    """Stand for a network of five words and [MASK] (5): each answer depends on all ids.
+
+    Like the real one it answers with V + 1 columns, and [MASK] is the least likely answer.
+    """
     if not isinstance(corrupted, Tensor) or corrupted.dim() != 2:
         raise Mistake(
             "log_probabilities wants ids of shape (N, T). For one sentence: tokens[None]."
@@ -302,9 +315,10 @@ def _stand_in(corrupted: Tensor) -> Tensor:
         raise Mistake("log_probabilities was given something that is not a token id.")
     places = torch.arange(1, corrupted.shape[1] + 1, dtype=torch.float64)
     mixed = corrupted.double() @ torch.cos(places[:, None] * places)  # (N, T)
-    waves = torch.sin(mixed[..., None] * torch.arange(1, 6))
-    visible = torch.nn.functional.one_hot(corrupted, 6)[..., :5]
-    return (waves + 2.0 * visible).log_softmax(-1)
+    logits = torch.sin(mixed[..., None] * torch.arange(1, 7))
+    logits = logits + 2.0 * torch.nn.functional.one_hot(corrupted, 6)
+    logits[..., 5] = logits[..., 5] - 9.0
+    return logits.log_softmax(-1)
 
 
 def check_pseudo_likelihood(function: Callable) -> CheckResult:
@@ -338,6 +352,10 @@ def check_pseudo_likelihood(function: Callable) -> CheckResult:
                 model(tokens.index_fill(0, torch.tensor(i), vocab_size)[None])[0, i, tokens[i]]
                 for i in range(length)
             ]
+            mask_entries = sum(
+                model(tokens.index_fill(0, torch.tensor(i), vocab_size)[None])[0, i, vocab_size]
+                for i in range(length)
+            )
             _compare(
                 answer,
                 expected,
@@ -351,6 +369,8 @@ def check_pseudo_likelihood(function: Callable) -> CheckResult:
                     "token only.": score(tokens, lambda i: slice(i, None)),
                     "A token that was hidden stayed hidden: start each time from the whole "
                     "sentence.": score(tokens, lambda i: slice(0, i + 1)),
+                    "You read the entry of [MASK], not that of the hidden word: remember the word "
+                    "before you hide it.": mask_entries,
                     "That is the mean a token; asked is the sum.": expected / length,
                     "You added probabilities; add their logarithms.": torch.stack(conditionals)
                     .exp()

@@ -121,15 +121,17 @@ def plot_scatter(
     return figure
 
 
-def plot_reliability(curves: Mapping[str, tuple], title: str, xlabel: str, ylabel: str) -> Figure:
+def plot_reliability(
+    curves: Mapping[str, tuple], title: str, xlabel: str, ylabel: str, least: int = 20
+) -> Figure:
     """Draw reliability diagrams: how often an answer is right, against how sure it was.
 
     Args:
         curves: name to (confidence, accuracy, count), one entry a bin, as
-            `calibration.reliability_bins` returns them; empty bins hold NaN. A dot's area grows
-            with its count.
+            `calibration.reliability_bins` returns them. A mark's area grows with its count.
         title: the finding.
         xlabel, ylabel: quantity and unit.
+        least: bins with fewer answers are left out: their shares say little.
 
     Source: Guo et al. 2017, figure 1. Introduced in notebook 03.
     """
@@ -138,11 +140,14 @@ def plot_reliability(curves: Mapping[str, tuple], title: str, xlabel: str, ylabe
     keys, markers = ("mlm", "task", "joint", "other"), "osD^"
     for i, (name, (confidence, accuracy, count)) in enumerate(curves.items()):
         x, y, n = (numpy.asarray(values, dtype=float) for values in (confidence, accuracy, count))
-        filled = n > 0
-        colour = COLOURS[keys[i % 4]]
-        axes.plot(x[filled], y[filled], color=colour, linewidth=1.0)
-        area = 12 + 110 * n[filled] / n.max()
-        axes.scatter(x[filled], y[filled], area, color=colour, marker=markers[i % 4], label=name)
+        full, colour = n >= least, COLOURS[keys[i % 4]]
+        axes.plot(x[full], y[full], color=colour, linewidth=1.0, zorder=1)
+        area = 14 + 110 * n[full] / n.max()
+        inside = colour if i % 2 else "white"  # hollow and solid in turn, to differ in grey
+        axes.scatter(
+            x[full], y[full], area, facecolors=inside, edgecolors=colour, linewidths=1.5,
+            marker=markers[i % 4], label=name,
+        )  # fmt: skip
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel, xlim=(0, 1.02), ylim=(0, 1.04))
     axes.legend(loc="lower right", fontsize=9)
     return figure

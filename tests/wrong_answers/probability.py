@@ -51,6 +51,13 @@ def shared_out(around, seen, kept, drawn):
     return answer
 
 
+def sets_the_word(around, seen, kept, drawn):
+    share = right_share(float(around[seen]), kept, drawn)
+    answer = (1 - share) * around
+    answer[seen] = share
+    return answer
+
+
 def spoils_its_input(around, seen, kept, drawn):
     share = right_share(float(around[seen]), kept, drawn)
     around *= 1 - share
@@ -106,6 +113,23 @@ def edits(model, tokens, mask_token_id):
     return total
 
 
+def forgets_the_word(model, tokens, mask_token_id):
+    total = 0.0
+    for i in range(len(tokens)):
+        blank = tokens.clone()
+        blank[i] = mask_token_id
+        total = total + model(blank[None])[0, i, blank[i]]
+    return total
+
+
+def edits_and_forgets(model, tokens, mask_token_id):
+    total = 0.0
+    for i in range(len(tokens)):
+        tokens[i] = mask_token_id
+        total = total + model(tokens[None])[0, i, tokens[i]]
+    return total
+
+
 def no_batch(model, tokens, mask_token_id):
     return model(tokens)[0, 0]
 
@@ -127,7 +151,7 @@ WRONG = [
     ("bayes_rule", lambda p, k: joint(p, joint(p, k)) / joint(p, joint(p, k)).sum(-1, keepdim=True),
      "twice"),
     ("bayes_rule", in_place, "changed its inputs"),
-    ("bayes_rule", one_axis(-1, keepdim=False), "Your function raised"),
+    ("bayes_rule", one_axis(-1, keepdim=False), r"RuntimeError.*with keepdim=True it is \(N, 1\)"),
     ("bayes_rule", lambda p, k: 1 - p * k, "off by up to"),
     ("kl_divergence", lambda p, q: None, "Is a `return` missing"),
     ("kl_divergence", lambda p, q: divergence(p, q).sum(), "One number a row"),
@@ -148,6 +172,8 @@ WRONG = [
     ("copy_or_doubt", mixture(lambda p, k, d: k / (k + d)), "does not use the context"),
     ("copy_or_doubt", mixture(lambda p, k, d: 1 - right_share(p, k, d)), "swapped"),
     ("copy_or_doubt", mixture(lambda p, k, d: right_share(p, k, d, 3)), "V − 1"),
+    ("copy_or_doubt", mixture(lambda p, k, d: right_share(p, d, k)), "are exchanged"),
+    ("copy_or_doubt", sets_the_word, "You set the visible word to κ"),
     ("copy_or_doubt", shared_out, "the visible word included"),
     ("copy_or_doubt", spoils_its_input, "changed its inputs"),
     ("copy_or_doubt", mixture(lambda p, k, d: p / (p + 0.25)), "Mix two answers"),
@@ -182,5 +208,7 @@ WRONG = [
     ("pseudo_likelihood", pseudo_likelihood(here, scale=-1.0), "The sign is wrong"),
     ("pseudo_likelihood", lambda *a: pseudo_likelihood(here)(*a).exp(), "its logarithm"),
     ("pseudo_likelihood", edits, "changed the sentence"),
+    ("pseudo_likelihood", edits_and_forgets, "changed the sentence"),
+    ("pseudo_likelihood", forgets_the_word, r"the entry of \[MASK\]"),
     ("pseudo_likelihood", pseudo_likelihood(lambda i: [max(i - 1, 0)]), "the entry"),
 ]  # fmt: skip

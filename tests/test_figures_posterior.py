@@ -1,0 +1,50 @@
+"""The figures of notebook 03 draw what they are given, on the scales that they promise."""
+
+import pytest
+import torch
+from matplotlib import pyplot as plt
+
+from bift_utils.calibration import reliability_bins
+from bift_utils.figures import posterior
+
+
+@pytest.fixture(autouse=True)
+def close():
+    yield
+    plt.close("all")
+
+
+def test_the_second_bar_is_as_long_as_the_evidence():
+    figure = posterior.plot_bayes_bars(["a", "b"], [0.5, 0.5], [0.1, 0.3], "Found")
+    prior, product, after = figure.axes
+    assert [bar.get_width() for bar in product.patches] == pytest.approx([0.1, 0.3])
+    assert product.get_xlim() == (0, pytest.approx(0.4))
+    assert [bar.get_width() for bar in after.patches] == pytest.approx([0.25, 0.75])
+    assert prior.get_xlim() == after.get_xlim() == (0, 1)
+
+
+def test_candidates_share_one_scale():
+    panels = {"one": [0.2, 0.8], "two": [0.5, 0.5]}
+    figure = posterior.plot_candidates(["a", "$b$"], panels, "Found")
+    assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
+    assert [bar.get_width() for bar in figure.axes[0].patches] == [0.2, 0.8]
+    figure.canvas.draw()  # a dollar sign is a letter, not mathematics
+
+
+def test_scatter_has_a_dashed_exact_line():
+    figure = posterior.plot_scatter([1, 2], [3, 4], "F", "x", "y", exact=([0, 1], [0, 1], "same"))
+    dots, line = figure.axes[0].lines
+    assert list(dots.get_ydata()) == [3, 4]
+    assert line.get_linestyle() == "--" and line.get_label() == "same"
+
+
+def test_reliability_leaves_small_bins_out():
+    p = torch.tensor([0.65] * 30 + [0.95] * 5, dtype=torch.float64)
+    bins = reliability_bins(torch.stack([1 - p, p], 1), torch.ones(35, dtype=torch.long))
+    figure = posterior.plot_reliability({"one": bins, "two": bins}, "F", "x", "y", least=20)
+    axes = figure.axes[0]
+    assert axes.lines[0].get_linestyle() == "--"
+    for marks in axes.collections:
+        assert marks.get_offsets().tolist() == [pytest.approx([0.65, 1.0])]
+    hollow, solid = (marks.get_facecolor()[0].tolist() for marks in axes.collections)
+    assert hollow == [1, 1, 1, 1] and solid != hollow  # told apart without colour
