@@ -109,6 +109,11 @@ class Budgets:
         self.readme, self.start = readme, time.perf_counter()
         self.measured: dict[str, Measured] = {}
 
+    def pytest_collection_modifyitems(self, items):
+        for item in items:
+            if type(item).__name__ == "IPyNbCell":
+                item.output_timeout = 60  # nbval waits 5 s by default, too short on a busy machine
+
     def pytest_runtest_logreport(self, report):
         path = Path(report.nodeid.split("::")[0])
         if path.suffix == ".ipynb":  # the first cell's setup starts the kernel: its time counts

@@ -1,4 +1,4 @@
-"""Shared fixtures: a tiny tokenizer and a tiny model, and how pytest runs the notebooks."""
+"""Shared fixtures: a tiny tokenizer and a tiny model; the notebooks' hooks are in `budgets.py`."""
 
 import os
 
@@ -36,12 +36,6 @@ WORDS = [
 
 
 collect_ignore = ["samples"]  # notebooks with planted faults: their own tests run them
-
-
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if type(item).__name__ == "IPyNbCell":
-            item.output_timeout = 60  # nbval waits 5 s by default, too short on a busy machine
 
 
 @pytest.fixture(scope="session")
