@@ -66,7 +66,7 @@ def test_from_a_file_to_pipelines_in_one_command(tmp_path, tokenizer):
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "? = 0.3" in done.stdout  # λ
+    assert "? = 0.1" in done.stdout  # λ
     assert done.stdout.endswith("model, report.md, history.png.\n")
     found = outside(tmp_path / "deep" / "model", ["the film was good"])
     assert set(found["classes"][0]) == {"good", "bad"}

@@ -17,7 +17,7 @@ from bift_utils.loading import load_model, load_tokenizer
 from bift_utils.modeling import BertForJointTraining
 from bift_utils.tables import read_table
 
-FAST = {"epochs": 8, "learning_rate": 5e-3, "batch_size": 16}
+FAST = {"epochs": 8, "learning_rate": 5e-3, "batch_size": 16, "mlm_weight": 0.3}
 LONELY = [("the warm cast and the funny film", ""), ("a dull story and a dull film .", "")] * 3
 
 
