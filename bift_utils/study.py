@@ -2,8 +2,11 @@
 
 `python -m bift_utils.study OUTPUT.csv --mlm-weights 0 0.3 --seeds 5` fine-tunes one checkpoint
 with each λ and each seed, beside bag-of-words and the majority class on the same parts.
-`python -m bift_utils.study grid OUTPUT.csv` runs the grid of `bift_utils.grid`; see its --help.
-A row that is already in OUTPUT.csv is not run again.
+Three larger studies have names, and a --help each:
+`python -m bift_utils.study grid OUTPUT.csv` (notebook 06: λ, schedules, sharing, input),
+`python -m bift_utils.study labels OUTPUT.csv` (notebook 07: methods × numbers of labels),
+`python -m bift_utils.study exact OUTPUT.csv` (notebook 07: both heads against exact answers).
+A row that is already in OUTPUT.csv is not run again, so a killed study goes on where it was.
 """
 
 import argparse
@@ -27,7 +30,9 @@ from bift_utils.evaluation import (
     evaluate_sequence,
     majority_accuracy,
 )
+from bift_utils.exact_grid import WIDTHS, run_exact_grid
 from bift_utils.grid import run_grid
+from bift_utils.label_efficiency import run_label_efficiency
 from bift_utils.loading import load_model, load_tokenizer
 from bift_utils.masking import JointCollator, SequenceCollator
 from bift_utils.result_rows import ResultRows
@@ -35,6 +40,8 @@ from bift_utils.runtime import environment_report, get_device, make_generator, s
 from bift_utils.schedules import PRECISIONS, TrainingConfig
 from bift_utils.training import train
 
+LABELS = "Methods × numbers of labels × seeds on Rotten Tomatoes; one CSV row a run."
+EXACT = "λ × labelled × unlabelled sentences × width on a known language; one CSV row a run."
 GRID = "λ, schedules, sharing and the classifier's input, with few labels; one CSV row a run."
 OPTIONS = ("checkpoint", "pooling", "dropout", "epochs", "learning_rate", "batch_size")
 COLUMNS = (
@@ -134,11 +141,35 @@ def parse_grid(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def add_common(parser: argparse.ArgumentParser, rate: bool = True) -> None:
-    """Add the options that both commands have."""
+def parse_labels(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line of the label-efficiency study."""
+    parser = argparse.ArgumentParser(prog="python -m bift_utils.study labels", description=LABELS)
+    add_output(parser, seeds=10)
+    parser.add_argument("--checkpoint", default="bift-mini")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
+    return parser.parse_args(arguments)
+
+
+def parse_exact(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line of the exact experiment."""
+    parser = argparse.ArgumentParser(prog="python -m bift_utils.study exact", description=EXACT)
+    add_output(parser, seeds=5)
+    parser.add_argument("--widths", type=int, nargs="+", default=list(WIDTHS))
+    parser.add_argument("--updates", type=int, default=300)
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    return parser.parse_args(arguments)
+
+
+def add_output(parser: argparse.ArgumentParser, seeds: int) -> None:
+    """Add the options that every command has."""
     parser.add_argument("output", type=Path, help="CSV to write or to go on with")
-    parser.add_argument("--seeds", type=int, default=5, help="how many")
+    parser.add_argument("--seeds", type=int, default=seeds, help="how many")
     parser.add_argument("--first-seed", type=int, default=0)
+
+
+def add_common(parser: argparse.ArgumentParser, rate: bool = True) -> None:
+    """Add the options that the comparison of λ and the grid have."""
+    add_output(parser, seeds=5)
     parser.add_argument("--checkpoint", default="bift-mini")
     parser.add_argument("--pooling", default="mean")
     parser.add_argument("--dropout", type=float, default=0.1)
@@ -148,10 +179,18 @@ def add_common(parser: argparse.ArgumentParser, rate: bool = True) -> None:
         parser.add_argument("--learning-rate", type=float, default=3e-4)
 
 
+NAMED = {
+    "grid": (parse_grid, run_grid),
+    "labels": (parse_labels, run_label_efficiency),
+    "exact": (parse_exact, run_exact_grid),
+}
+
+
 def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["grid"]:
-        run_grid(parse_grid(arguments[1:]))
+    if arguments and arguments[0] in NAMED:
+        parse_named, run = NAMED[arguments[0]]
+        run(parse_named(arguments[1:]))
     else:
         run_study(parse(arguments))
 

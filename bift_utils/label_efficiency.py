@@ -1,0 +1,212 @@
+"""The label-efficiency study of notebook 07: methods × numbers of labels × seeds, one row a run.
+
+One test part for all runs; each seed draws its labelled sentences, start, order and masks, which
+all methods share. λ is chosen on validation from the rows of the λ axis, never on test.
+"""
+
+import math
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+
+import pandas
+import torch
+from tqdm.auto import tqdm
+
+from bift_utils.corpus import split_reviews
+from bift_utils.data import LabelledTexts, encode_texts, load_reviews, split_texts
+from bift_utils.label_runs import (
+    Material,
+    counted_words,
+    fine_tune,
+    measure,
+    neural_probabilities,
+    pack_scores,
+)
+from bift_utils.loading import load_model, load_tokenizer
+from bift_utils.result_rows import ResultRows
+from bift_utils.runtime import environment_report, get_device, make_generator, set_seed
+
+ALL = 7250  # labelled sentences outside the test part
+UPDATES = {32: 60, 128: 99, 512: 150, 2048: 201, ALL: 300}  # task updates of 32 sentences each
+SIZES = tuple(UPDATES)
+WEIGHTS = (0.0, 0.1, 0.23, 0.33, 0.5, 0.9, 0.952)
+AXIS_SIZES = (128, 2048)  # where the whole λ axis is run; the others take the nearer one's choice
+NEURAL = (
+    "plain", "plain, same FLOPs", "TAPT", "joint", "joint, task-only finish", "alternating",
+)  # fmt: skip
+RATE = 3e-4
+HALF_RATE = ("plain", "joint")  # also run at half the rate, where the λ axis is
+MOST_VALIDATION, TRANSFER = 512, 300
+KEY = ("method", "labels", "seed", "mlm_weight", "learning_rate", "checkpoint", "precision")
+MEASURED = (
+    "task_updates", "mlm_updates", "best_update", "strength", "validation_loss",
+    *(f"{part}_{name}" for part in ("test", "transfer") for name in ("accuracy", "loss", "ece")),
+    "tokens", "flops", "seconds",
+)  # fmt: skip
+COLUMNS = (
+    *KEY, "train_texts", "validation_texts", *MEASURED, "test_scores", "transfer_scores", "device",
+    "torch", "transformers",
+)  # fmt: skip
+
+
+def held_out_reviews(n: int = TRANSFER) -> LabelledTexts:
+    """Return n long reviews, drawn from those that no pre-training of this project has read.
+
+    Introduced in notebook 07.
+    """
+    reviews = load_reviews("imdb")
+    _, held_out = split_reviews(reviews.texts)
+    label = dict(zip(reviews.texts, reviews.labels, strict=True))
+    order = torch.randperm(len(held_out), generator=make_generator(0, 21))[:n].tolist()
+    return LabelledTexts([held_out[i] for i in order], [label[held_out[i]] for i in order])
+
+
+def draw_labelled(pool: LabelledTexts, labels: int, seed: int) -> list[int]:
+    """Return the indices of n labelled sentences, both classes alike; n = all takes everything.
+
+    With the same seed a larger set holds the smaller. Introduced in notebook 07.
+    """
+    order = torch.randperm(len(pool), generator=make_generator(seed, 20)).tolist()
+    if labels >= len(pool):
+        return order
+    by_class = [[i for i in order if pool.labels[i] == y] for y in (0, 1)]
+    return [i for pair in zip(*by_class, strict=False) for i in pair][:labels]
+
+
+class Study:
+    """The texts, read and tokenised once; `material` gives what one run sees.
+
+    Args:
+        checkpoint: name of the encoder.
+
+    Introduced in notebook 07.
+    """
+
+    def __init__(self, checkpoint: str = "bift-mini"):
+        self.checkpoint, self.tokenizer = checkpoint, load_tokenizer(checkpoint)
+        parts = split_texts(load_reviews("rotten_tomatoes"), seed=0)
+        pool = [parts[name] for name in ("train", "validation")]
+        self.pool = LabelledTexts(
+            [text for part in pool for text in part.texts],
+            [label for part in pool for label in part.labels],
+        )
+        self.test = self._encoded(parts["test"])
+        self.transfer = self._encoded(held_out_reviews())
+        self.text = self._encoded(self.pool)[1]
+
+    def _encoded(self, texts: LabelledTexts):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # long reviews are cut to the model's positions
+            return texts, encode_texts(self.tokenizer, texts.texts, texts.labels)
+
+    def material(self, labels: int, seed: int) -> Material:
+        """Return what a run with n labels sees: a quarter of them, at most 512, validates."""
+        chosen = draw_labelled(self.pool, labels, seed)
+        held_out = min(labels // 4, MOST_VALIDATION)
+        validation, training = (
+            self._encoded(self.pool.take(part)) for part in (chosen[:held_out], chosen[held_out:])
+        )
+        return Material(training, validation, self.test, self.transfer, self.text)
+
+
+def run_one(study: Study, row: dict) -> dict:
+    """Run one method once and return the measured columns of its row."""
+    material = study.material(row["labels"], row["seed"])
+    started = time.perf_counter()
+    asked = {"test": material.test, "transfer": material.transfer}
+    if row["method"] == "NBSVM":
+        found, probabilities = counted_words(material)
+    else:
+        set_seed(row["seed"])
+        model = load_model(study.checkpoint, pooling="mean", dropout=0.1).to(get_device())
+        options = {**row, "updates": UPDATES[row["labels"]]}
+        found = fine_tune(model, study.tokenizer, material, options, row["seed"])
+        probabilities = {
+            name: neural_probabilities(model, study.tokenizer, encoded)
+            for name, (_, encoded) in asked.items()
+        }
+    found["validation_loss"] = round(found["validation_loss"], 5)
+    sizes = {"train_texts": len(material.train[0]), "validation_texts": len(material.validation[0])}
+    scores = {f"{name}_scores": pack_scores(rows) for name, rows in probabilities.items()}
+    for name, (texts, _) in asked.items():
+        found |= measure(probabilities[name], texts.labels, name)
+    return {**sizes, **found, **scores, "seconds": round(time.perf_counter() - started, 1)}
+
+
+def axis_size(labels: int) -> int:
+    """Return the size, of those with a whole λ axis, that is nearest by ratio.
+
+    Introduced in notebook 07.
+    """
+    return min(AXIS_SIZES, key=lambda size: abs(math.log(size / labels)))
+
+
+def choose_weight(rows: pandas.DataFrame, labels: int) -> float:
+    """Return the λ with the lowest mean validation loss over seeds at the nearer axis size.
+
+    Args:
+        rows: finished runs; only `method`, `labels`, `learning_rate`, `mlm_weight` and
+            `validation_loss` are looked at.
+        labels: the number of labels of the runs that will use it.
+
+    Raises:
+        ValueError: the λ axis is not there yet.
+
+    Introduced in notebook 07.
+    """
+    size = axis_size(labels)
+    axis = rows[(rows["method"] == "joint") & (rows["labels"] == size)]
+    axis = axis[axis["learning_rate"] == RATE]
+    if axis.empty:
+        raise ValueError(
+            f"There are no joint runs with {size} labels; expected the λ axis, from which λ is "
+            "chosen. Run that first."
+        )
+    return float(axis.groupby("mlm_weight")["validation_loss"].mean().idxmin())
+
+
+def axis_cells(seeds: Sequence[int], size: int) -> Iterator[dict]:
+    """Yield the runs of the λ axis at one size; λ = 0 is plain fine-tuning."""
+    for seed in seeds:
+        for weight in WEIGHTS:
+            method = "joint" if weight else "plain"
+            yield {"method": method, "labels": size, "seed": seed, "mlm_weight": weight}
+
+
+def method_cells(seeds: Sequence[int], size: int, weight: float) -> Iterator[dict]:
+    """Yield the runs of all methods at one size, with the λ that validation chose."""
+    for seed in seeds:
+        for method in (*NEURAL, "NBSVM"):
+            joint = method in ("joint", "joint, task-only finish", "alternating")
+            cell = {"method": method, "labels": size, "seed": seed}
+            yield {**cell, "mlm_weight": weight if joint else 0.0}
+        if size in AXIS_SIZES:
+            for method in HALF_RATE:
+                yield {
+                    "method": method, "labels": size, "seed": seed, "learning_rate": RATE / 2,
+                    "mlm_weight": weight if method == "joint" else 0.0,
+                }  # fmt: skip
+
+
+def run_label_efficiency(options) -> None:
+    """Run what is missing in `options.output`, the smallest numbers of labels first."""
+    results = ResultRows(options.output, COLUMNS, KEY)
+    study, machine = Study(options.checkpoint), environment_report()
+    about = {name: machine[name] for name in ("device", "torch", "transformers")}
+    common = {
+        "learning_rate": RATE, "checkpoint": options.checkpoint, "precision": options.precision
+    }  # fmt: skip
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+
+    def run(cells: list[dict], what: str) -> None:
+        for cell in tqdm(cells, desc=what, unit="run"):
+            row = {**common, **cell}
+            if row not in results:
+                results.append({**row, **run_one(study, row), **about})
+
+    for size in AXIS_SIZES:
+        run(list(axis_cells(seeds, size)), f"λ axis, {size} labels")
+        for labels in (n for n in SIZES if axis_size(n) == size):
+            weight = choose_weight(pandas.read_csv(options.output), labels)
+            run(list(method_cells(seeds, labels, weight)), f"{labels} labels, λ = {weight:g}")

@@ -1,0 +1,93 @@
+import csv
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from bift_utils import exact_grid, study
+from bift_utils.exact_grid import draw_test, draw_training, hide, make_language, plan, run_cell
+
+CELL = {"seed": 0, "mlm_weight": 0.5, "labelled": 32, "unlabelled": 64, "width": 8, "updates": 6,
+        "learning_rate": 1e-3}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def language():
+    return make_language()
+
+
+@pytest.fixture(scope="module")
+def test(language):
+    return draw_test(language, 60)
+
+
+def test_the_reference_is_exact_and_never_reached(language, test):
+    assert test.token_posterior.shape == (int(test.blanks.sum()), 12)
+    exact = language.cavity_posterior(test.corrupted)[test.blanks]
+    assert torch.equal(exact, test.token_posterior)
+    found = run_cell(language, test, CELL, evaluations=2)
+    assert found["label_kl"] > 0 and found["token_kl"] > 0
+    assert found["loss"] == pytest.approx(test.label_entropy + found["label_kl"], abs=2e-6)
+    assert found["accuracy"] < test.best_accuracy
+    assert found["best_update"] in (3, 6) and found["tokens"] == 6 * 64 * 12 and found["flops"] > 0
+
+
+def test_what_is_visible_is_true(language):
+    tokens = language.sample(200, 12, exact_grid.make_generator(0)).tokens
+    corrupted, answers = hide(tokens, exact_grid.make_generator(1))
+    hidden = corrupted == language.mask_token_id
+    assert torch.equal(answers != -100, hidden) and torch.equal(corrupted[~hidden], tokens[~hidden])
+    assert 0.2 < hidden.double().mean() < 0.3
+
+
+def test_sets_are_nested_apart_and_of_the_right_size(language):
+    training, validation, text = draw_training(language, 32, 64, seed=3)
+    assert (len(training.tokens), len(validation.tokens), len(text)) == (24, 8, 88)
+    assert torch.equal(text[:24], training.tokens)
+    larger, _, more = draw_training(language, 256, 128, seed=3)
+    assert torch.equal(more[192:256], text[24:])  # the smaller amount of text comes first
+    everything = torch.cat([validation.tokens, training.tokens])
+    both = draw_training(language, 256, 0, seed=3)
+    assert torch.equal(torch.cat([both[1].tokens, both[0].tokens])[:32], everything)
+    assert not torch.equal(draw_training(language, 32, 0, seed=4)[2], text[:24])
+    assert len(larger.tokens) == 192
+
+
+def test_text_without_labels_changes_nothing_at_weight_zero(language, test):
+    cells = [{**CELL, "mlm_weight": 0.0, "unlabelled": m} for m in (0, 64)]
+    one, other = (run_cell(language, test, cell, evaluations=2) for cell in cells)
+    assert {**one, "seconds": 0} == {**other, "seconds": 0}
+
+
+def test_at_weight_one_the_last_weights_are_kept(language, test):
+    found = run_cell(language, test, {**CELL, "mlm_weight": 1.0}, evaluations=3)
+    assert found["best_update"] == 6 and found["token_kl"] == found["last_token_kl"]
+
+
+def test_the_plan_holds_every_cell_once():
+    cells = [tuple(cell.values()) for cell in plan(range(5))]
+    assert len(cells) == len(set(cells)) == 5 * 2 * 3 * (3 * 6 + 1)
+    assert {cell[1] for cell in cells} == {0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0}
+
+
+def test_the_command_writes_rows_and_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(exact_grid, "TEST_SENTENCES", 40)
+    few = [{k: v for k, v in CELL.items() if k not in ("updates", "learning_rate")}]
+    few.append({**few[0], "mlm_weight": 0.0})
+    monkeypatch.setattr(exact_grid, "plan", lambda seeds, widths: iter(few))
+    path = tmp_path / "new" / "exact.csv"
+    arguments = ["exact", str(path), "--seeds", "1", "--updates", "4", "--widths", "8"]
+    study.main(arguments)
+    written = path.read_text(encoding="utf-8")
+    rows = list(csv.DictReader(written.splitlines()))
+    assert [row["mlm_weight"] for row in rows] == ["0.5", "0.0"]
+    assert all(row[column] for row in rows for column in exact_grid.COLUMNS)
+    study.main(arguments)
+    assert path.read_text(encoding="utf-8") == written
+
+
+def test_an_interrupt_leaves_no_row(language, test, monkeypatch):
+    stopped = SimpleNamespace(stopped="stopped by hand")
+    monkeypatch.setattr(exact_grid, "train", lambda *_: stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run_cell(language, test, CELL)

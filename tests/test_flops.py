@@ -1,0 +1,53 @@
+import pytest
+import torch
+from conftest import tiny_config
+from torch.utils.flop_counter import FlopCounterMode
+
+from bift_utils.data import encode_texts, make_loader
+from bift_utils.flops import FlopMeter, forward_flops
+from bift_utils.masking import JointCollator
+from bift_utils.modeling import new_model
+from bift_utils.runtime import make_generator
+from bift_utils.training import TrainingConfig, train, training_step
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "pooler"])
+def test_the_count_is_that_of_the_library(tokenizer, texts, labels, pooling):
+    config = tiny_config(tokenizer, attn_implementation="eager", num_labels=3)
+    config.pooling = pooling
+    model = new_model(config)
+    encoded = encode_texts(tokenizer, texts, labels)
+    collator = JointCollator(tokenizer, make_generator(0), 0.3, mlm_probability=0.4)
+    (batch,) = make_loader(encoded, collator, 8)
+    with FlopMeter(model.train()) as meter, FlopCounterMode(display=False) as counter:
+        training_step(model, batch, 0.3)["loss"].backward()
+    unused = 2 * len(batch["labels"]) * 16 * 16  # `BertModel` runs its pooler in any case
+    assert meter.flops == counter.get_total_flops() - unused
+    assert meter.tokens == int(batch["attention_mask"].sum())
+
+
+def test_heads_that_are_not_asked_cost_nothing(tokenizer):
+    config = tiny_config(tokenizer)
+    alone = forward_flops(config, rows=2, tokens=5)
+    assert forward_flops(config, 2, 5, blanks=1) - alone == 2 * 16 * (16 + len(tokenizer))
+    assert forward_flops(config, 4, 5) == 2 * alone
+
+
+def test_only_training_passes_are_counted(tokenizer, texts, labels):
+    model = new_model(tiny_config(tokenizer))
+    encoded = encode_texts(tokenizer, texts, labels)
+    loader = make_loader(encoded, JointCollator(tokenizer, make_generator(0), 0.3), 4)
+
+    def evaluate(model):
+        model.eval()
+        model(torch.ones(2, 3, dtype=torch.long), torch.ones(2, 3))
+        return {"loss": 0.0}
+
+    with FlopMeter(model) as meter:
+        train(model, loader, TrainingConfig(epochs=1), evaluate)
+    read = 2 * sum(map(len, encoded.input_ids))  # each sentence once clean, once masked
+    assert meter.tokens == read
+    before = meter.flops
+    model.train()
+    model(torch.ones(2, 3, dtype=torch.long), torch.ones(2, 3))
+    assert meter.flops == before  # closed

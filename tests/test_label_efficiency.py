@@ -1,0 +1,180 @@
+import csv
+import itertools
+
+import pandas
+import pytest
+import torch
+from conftest import tiny_config
+
+from bift_utils import label_efficiency as study_module
+from bift_utils import study
+from bift_utils.data import LabelledTexts, encode_texts
+from bift_utils.flops import FlopMeter
+from bift_utils.label_efficiency import axis_size, choose_weight, draw_labelled, method_cells
+from bift_utils.label_runs import LabelledAndText, loader_flops, pack_scores, unpack_scores
+from bift_utils.loading import save_checkpoint
+from bift_utils.modeling import new_model
+from bift_utils.training import TrainingConfig, train
+
+
+def make_reviews(source="rotten_tomatoes"):
+    """144 texts in tiny's vocabulary; the last word tells the class, half are positive."""
+    words = [["the", "a"], ["film", "story", "cast"], ["was", "was not", "and"], ["very", ",", "a"]]
+    starts = [" ".join(parts) for parts in itertools.product(*words)]
+    starts += [f"{start} ," for start in starts[:18]]
+    texts = [f"{start} {word} ." for word in ("good", "bad") for start in starts]
+    return LabelledTexts(texts, [int("good" in text) for text in texts])
+
+
+@pytest.fixture(scope="module")
+def few(tokenizer, tmp_path_factory):
+    """The study on tiny texts and a tiny model: (path of the CSV, its rows)."""
+    folder = tmp_path_factory.mktemp("labels")
+    torch.manual_seed(0)
+    save_checkpoint(new_model(tiny_config(tokenizer)), tokenizer, folder / "tiny")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study_module, "load_reviews", make_reviews)
+        patch.setattr(study_module, "UPDATES", {16: 3, 32: 6})
+        patch.setattr(study_module, "SIZES", (16, 32))
+        patch.setattr(study_module, "AXIS_SIZES", (16,))
+        patch.setattr(study_module, "WEIGHTS", (0.0, 0.3, 0.9))
+        arguments = ["labels", str(folder / "rows.csv"), "--seeds", "2"]
+        study.main([*arguments, "--checkpoint", str(folder / "tiny")])
+        written = (folder / "rows.csv").read_text(encoding="utf-8")
+        study.main([*arguments, "--checkpoint", str(folder / "tiny")])
+        assert (folder / "rows.csv").read_text(encoding="utf-8") == written  # nothing run twice
+    return list(csv.DictReader(written.splitlines()))
+
+
+def pick(rows, **wanted):
+    return [row for row in rows if all(row[key] == str(value) for key, value in wanted.items())]
+
+
+def test_every_method_size_and_seed_has_one_row(few):
+    for labels, seed in itertools.product((16, 32), (0, 1)):
+        for method in (*study_module.NEURAL, "NBSVM"):
+            rows = pick(few, labels=labels, seed=seed, method=method, learning_rate=0.0003)
+            axis = 2 if labels == 16 and method == "joint" else 1  # λ = 0.3 and λ = 0.9
+            assert len(rows) == axis, (method, labels, seed)
+    assert len(pick(few, learning_rate=0.00015)) == 4  # plain and joint, two seeds
+
+
+def test_budgets_are_as_announced(few):
+    for row in pick(few, labels=32):
+        assert (row["train_texts"], row["validation_texts"]) == ("24", "8")
+    plain, joint, tapt, alternating, finish = (
+        pick(few, labels=32, seed=0, method=method)[0]
+        for method in ("plain", "joint", "TAPT", "alternating", "joint, task-only finish")
+    )
+    for row in (plain, joint, tapt, alternating, finish):
+        assert row["task_updates"] == "6"
+    updates = [row["mlm_updates"] for row in (plain, joint, tapt, alternating, finish)]
+    assert updates == ["0", "6", "6", "6", "4"]
+    same = pick(few, labels=32, seed=0, method="plain, same FLOPs")[0]
+    assert int(same["task_updates"]) > 6
+    ratio = int(same["flops"]) / int(joint["flops"])
+    assert 0.7 < ratio < 1.4  # a whole number of updates in three passes
+    assert int(alternating["flops"]) <= int(joint["flops"])  # less padding in two batches
+    assert int(finish["flops"]) < int(joint["flops"])
+
+
+def test_methods_share_what_they_should(few):
+    one, other = (pick(few, method="plain", labels=16, seed=seed)[0] for seed in (0, 1))
+    assert one["test_scores"] != other["test_scores"]
+    for row in few:
+        scores = unpack_scores(row["test_scores"])
+        right = (scores > 0.5).long().tolist()
+        labels = study_module.split_texts(make_reviews(), seed=0)["test"].labels
+        share = sum(a == b for a, b in zip(right, labels, strict=True)) / len(labels)
+        assert share == pytest.approx(float(row["test_accuracy"]), abs=1e-5)
+
+
+def test_the_stored_scores_come_back():
+    p = torch.tensor([0.003, 0.2, 0.5, 0.9, 0.99])
+    back = unpack_scores(pack_scores(torch.stack([1 - p, p], 1)))
+    assert torch.allclose(back, p.double(), atol=0.007)
+    sure = unpack_scores(pack_scores(torch.tensor([[1.0, 0.0], [0.0, 1.0]])))
+    assert sure[0] < 0.002 and sure[1] > 0.998
+
+
+def test_lambda_is_chosen_on_validation_at_the_nearer_size():
+    columns = ("method", "labels", "learning_rate", "mlm_weight", "validation_loss")
+    table = pandas.DataFrame(
+        [
+            ("plain", 128, 3e-4, 0.0, 0.1),
+            ("joint", 128, 3e-4, 0.1, 0.6),
+            ("joint", 128, 3e-4, 0.1, 0.8),
+            ("joint", 128, 3e-4, 0.5, 0.65),
+            ("joint", 128, 3e-4, 0.5, 0.65),
+            ("joint", 128, 1.5e-4, 0.9, 0.2),
+            ("joint", 2048, 3e-4, 0.1, 0.4),
+            ("joint", 2048, 3e-4, 0.5, 0.5),
+        ],
+        columns=columns,
+    )
+    assert choose_weight(table, 32) == choose_weight(table, 512 - 1) == 0.5
+    assert choose_weight(table, 7250) == 0.1
+    with pytest.raises(ValueError, match="There are no joint runs with 2048 labels"):
+        choose_weight(table[table["labels"] == 128], 2048)
+    assert [axis_size(n) for n in (32, 128, 512, 2048, 7250)] == [128, 128, 128, 2048, 2048]
+
+
+def test_labelled_sets_are_nested_and_balanced():
+    pool = make_reviews()
+    small, large = (draw_labelled(pool, n, seed=5) for n in (16, 64))
+    assert large[:16] == small and len(set(large)) == 64
+    assert sum(pool.labels[i] for i in small) == 8
+    assert sorted(draw_labelled(pool, 1000, seed=5)) == list(range(len(pool)))
+    assert draw_labelled(pool, 16, seed=6) != small
+
+
+def test_a_plan_names_its_lambda_only_where_it_counts():
+    cells = list(method_cells(range(1), 512, 0.1))
+    assert {c["method"]: c["mlm_weight"] for c in cells} == {
+        "plain": 0.0, "plain, same FLOPs": 0.0, "TAPT": 0.0, "joint": 0.1,
+        "joint, task-only finish": 0.1, "alternating": 0.1, "NBSVM": 0.0,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def loader_of(tokenizer):
+    pool = make_reviews()
+    text = encode_texts(tokenizer, pool.texts, pool.labels)
+    labelled = encode_texts(tokenizer, pool.texts[:9] + pool.texts[-9:], [1] * 9 + [0] * 9)
+    return lambda weight, updates=5, seed=0: LabelledAndText(
+        labelled, text, tokenizer, weight, updates, batch_size=8, seed=seed, window=3
+    )
+
+
+def test_the_labelled_order_does_not_depend_on_lambda(loader_of):
+    def rows(weight):
+        return [b["input_ids"][b["labels"] >= 0].tolist() for b in loader_of(weight)]
+
+    def bare(batches):
+        return [[[i for i in row if i] for row in batch] for batch in batches]
+
+    assert bare(rows(0.0)) == bare(rows(0.5))
+    batches = list(loader_of(0.5))
+    assert len(batches) == 5
+    for batch in batches:
+        clean = batch["labels"] >= 0
+        assert (batch["mlm_labels"][clean] == -100).all()
+        assert not (batch["input_ids"][clean] == 4).any()  # no [MASK]
+        assert int((~clean).sum()) in (8, 144 % 8 or 8)
+    assert all((batch["labels"] == -100).all() for batch in loader_of(1.0))
+
+
+def test_the_cost_announced_is_the_cost_paid(loader_of, tokenizer):
+    for weight in (0.0, 0.5):
+        model = new_model(tiny_config(tokenizer))
+        with FlopMeter(model) as meter:
+            train(model, loader_of(weight), TrainingConfig(mlm_weight=weight, epochs=1))
+        announced = loader_flops(model.config, loader_of(weight), 5)
+        assert announced == pytest.approx(meter.flops, rel=0.03 if weight else 1e-9)
+
+
+def test_the_transfer_reviews_have_both_classes_and_were_never_read():
+    reviews = study_module.held_out_reviews(200)
+    assert 60 < sum(reviews.labels) < 140
+    known, _ = study_module.split_reviews(study_module.load_reviews("imdb").texts)
+    assert not set(reviews.texts) & set(known)
