@@ -6,9 +6,11 @@ import os
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
+import budgets
+import offline
 import pytest
 import torch
-from budgets import pytest_addoption, pytest_configure  # noqa: F401 (hooks)
+from budgets import pytest_addoption  # noqa: F401 (a hook)
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import BertConfig, BertTokenizer
 
@@ -33,6 +35,11 @@ WORDS = [
     "cast",
     "and",
 ]
+
+
+def pytest_configure(config):
+    budgets.pytest_configure(config)
+    config.pluginmanager.register(offline.Offline(), "offline")
 
 
 collect_ignore = ["samples"]  # notebooks with planted faults: their own tests run them
