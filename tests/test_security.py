@@ -66,8 +66,9 @@ def test_no_notebook_opens_a_shell():
     }
     for name, tree in cells:
         for call in calls(tree):
-            if ast.unparse(call.func).startswith("subprocess."):
-                program = ast.unparse(call.args[0].elts[0])
+            if ast.unparse(call.func) in ("subprocess.run", "subprocess.Popen"):
+                given = call.args[0]
+                program = ast.unparse(given.elts[0] if isinstance(given, ast.List) else given)
                 assert program.lstrip("*") in {"sys.executable", *python}, name
 
 
