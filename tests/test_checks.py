@@ -15,6 +15,7 @@ from wrong_answers.masking import masked
 import bift_utils.checks
 from bift_utils import masking_zoo as zoo
 from bift_utils.checks import masking as masking_checks
+from bift_utils.checks import practice_maskers as practice
 from bift_utils.checks.core import is_stub
 from bift_utils.masking import mask_tokens
 
@@ -91,13 +92,14 @@ def floor_count(ids, config, generator):
     """Select a fixed number a row, rounded down: correct as well."""
     ordinary = config.ordinary[ids]
     lots = torch.rand(ids.shape, generator=generator).masked_fill(~ordinary, 2.0)
-    selected = lots.argsort(-1).argsort(-1) < (0.15 * ordinary.sum(-1, keepdim=True)).floor()
+    count = (config.mlm_probability * ordinary.sum(-1, keepdim=True)).floor()
+    selected = lots.argsort(-1).argsort(-1) < count
     rest, _ = masked()(ids, replace(config, mlm_probability=0.999999), generator)
     corrupted = torch.where(selected, rest, ids)
     return corrupted, ids.masked_fill(~selected, -100)
 
 
-RIGHT = [mask_tokens, zoo.fixed_count, floor_count, masking_checks._never_the_original]
+RIGHT = [mask_tokens, zoo.fixed_count, floor_count, practice.never_the_original]
 
 
 @pytest.mark.parametrize("masker", RIGHT)
@@ -124,7 +126,7 @@ def test_tolerances_are_derived():
         two = stats.binom.cdf(kept_high, n, kept) - stats.binom.cdf(kept_low - 1, n, kept)
         return min(one, two)
 
-    assert 5 * masking_checks.ALPHA <= 1e-9  # five tests, each two-sided
+    assert 6 * masking_checks.ALPHA <= 1e-9  # six tests, each two-sided
     for kept in (0.1, 0.1001):  # a random token may or may not be the original
         assert stats.binom.sf(kept_high, n, kept) + stats.binom.cdf(kept_low - 1, n, kept) <= 1e-10
     assert stats.binom.sf(high, n, 0.8) + stats.binom.cdf(low - 1, n, 0.8) <= 1e-10

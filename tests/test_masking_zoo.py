@@ -16,7 +16,7 @@ SHARES = {  # percent of the selected tokens: [MASK], random, kept
     "labml": (81, 10, 9),
     "mlm-pytorch before 0.1": (90, 1, 9),
     "Dive into Deep Learning": (80, 10, 10),
-    "Hugging Face course": (100, 0, 0),
+    "HF course, whole words": (100, 0, 0),
     "ModernBERT": (80, 10, 10),
     "the article": (80, 10, 10),
 }

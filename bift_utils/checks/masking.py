@@ -2,23 +2,26 @@
 
 Where an answer is random, the tolerance is derived, not chosen: a correct masker, whether it tosses
 a coin for each token or counts out a fixed number, is rejected with probability below 1e-9 in all.
-Five numbers are tested, each at 1e-10 or less, most against exact binomial tails. With 150,000
+Six numbers are tested, each at 1e-10 or less, most against exact binomial tails. With 150,000
 selected tokens the masker 81/10/9 then passes with probability below 1e-10: its kept tokens give it
 away.
 """
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from scipy import stats
 
 from bift_utils import masking_zoo as zoo
+from bift_utils.checks import practice_maskers as practice
 from bift_utils.checks.core import CheckResult, Mistake, as_number, run_check
 from bift_utils.losses import IGNORE_INDEX
 from bift_utils.masking import OUTCOMES, mask_tokens, outcomes
 from bift_utils.runtime import make_generator
 
-ALPHA = 1e-10  # two-sided, for each of the five tests of `check_mask_tokens`
+ALPHA = 1e-10  # two-sided, for each of the six tests of `check_mask_tokens`
 
 
 def check_outcome(function: Callable) -> CheckResult:
@@ -105,6 +108,11 @@ def _check_exact_facts(ids, corrupted, labels, config) -> None:
             "not from the corrupted copy."
         )
     if not torch.equal(corrupted[~selected], ids[~selected]):
+        if (corrupted[selected] == config.mask_token_id).all():
+            raise Mistake(
+                "Only [MASK] has a label. Random and kept tokens are asked for, too: label all "
+                "that was selected."
+            )
         raise Mistake(
             "A token without a label was changed. The model would read a wrong token that the loss "
             "never asks for; draw the random tokens inside the selection only."
@@ -158,6 +166,18 @@ def _check_shares(counts: list[int]) -> None:
     )
 
 
+def _check_rate(function: Callable, ids: torch.Tensor, config) -> None:
+    """Ask for another rate, with the same slack of one token a row as at 15 %."""
+    _, labels = _result(function, ids, config, seed=4)
+    n, found = int(config.ordinary[ids].sum()), int((labels != IGNORE_INDEX).sum())
+    low, high = _bounds(n, config.mlm_probability, config.mlm_probability)
+    if not low - len(ids) <= found <= high + len(ids):
+        raise Mistake(
+            f"{100 * found / n:.1f} % of the tokens were selected. The rate is "
+            f"config.mlm_probability, {config.mlm_probability} here."
+        )
+
+
 def check_mask_tokens(function: Callable) -> CheckResult:
     """Check exercise 02.2: `function(input_ids, config, generator)` masks as BERT does."""
 
@@ -192,6 +212,7 @@ def check_mask_tokens(function: Callable) -> CheckResult:
                 hint = "No selected token was kept: do the labels leave out the kept tokens?"
             raise Mistake(f"{100 * share:.1f} % of the tokens were selected; expected 15 %. {hint}")
         _check_shares(counts)
+        _check_rate(function, few, replace(config, mlm_probability=0.4))
         per_id = corrupted[found == OUTCOMES.index("random")].bincount(minlength=1005)
         if per_id.max() > _bounds(int(per_id.sum()), 0.001, 0.001, ALPHA / 1000)[1]:
             raise Mistake(
@@ -236,7 +257,7 @@ def check_selected_needed(function: Callable) -> CheckResult:
             said = f"For p = {p}, q = {q}, z = {z} you gave {answer:,.10g}; "
             for cause, values in near_misses(p, q, z).items():
                 if any(abs(answer - value) <= 1 for value in values):
-                    raise Mistake(said + f"expected about {expected:,.0f}. {cause}")
+                    raise Mistake(said + f"expected {math.ceil(expected):,}. {cause}")
             if not -1e-6 <= answer - expected <= 1.001:
                 raise Mistake(
                     said + f"expected the whole number just above {expected:,.1f}. "
@@ -248,58 +269,31 @@ def check_selected_needed(function: Callable) -> CheckResult:
     return run_check("02.3", function, stages)
 
 
-def _edits_in_place(input_ids, config, generator):
-    corrupted, labels = mask_tokens(input_ids, config, generator)
-    return input_ids.copy_(corrupted), labels
-
-
-def _changes_others(input_ids, config, generator):
-    corrupted, labels = mask_tokens(input_ids, config, generator)
-    also = (torch.rand(input_ids.shape, generator=generator) < 0.01) & config.ordinary[input_ids]
-    drawn = torch.randint(5, 1005, input_ids.shape, generator=generator)
-    return torch.where(also & (labels == IGNORE_INDEX), drawn, corrupted), labels
-
-
-def _with_shares(as_mask: float, as_random: float) -> zoo.Masker:
-    def masker(input_ids, config, generator):
-        u = torch.rand(input_ids.shape, generator=generator) / config.mlm_probability
-        u.masked_fill_(~config.ordinary[input_ids], 1.0)
-        drawn = torch.randint(5, 1005, input_ids.shape, generator=generator)
-        corrupted = torch.where(u < as_mask + as_random, drawn, input_ids)
-        corrupted = corrupted.masked_fill(u < as_mask, config.mask_token_id)
-        return corrupted, input_ids.masked_fill(u >= 1.0, IGNORE_INDEX)
-
-    return masker
-
-
-def _never_the_original(input_ids, config, generator):
-    """Draw replacements that differ from the original: a correct masker too."""
-    corrupted, labels = _with_shares(0.8, 0.0)(input_ids, config, generator)
-    rest = (labels != IGNORE_INDEX) & (corrupted == input_ids)
-    as_random = rest & (torch.rand(input_ids.shape, generator=generator) < 0.5)
-    step = torch.randint(1, 1000, input_ids.shape, generator=generator)
-    return torch.where(as_random, (input_ids - 5 + step) % 1000 + 5, corrupted), labels
-
-
 RIGHT = {  # correct maskers, seeds
     "masking.mask_tokens": (mask_tokens, range(4)),
     "masking_zoo.fixed_count": (zoo.fixed_count, range(2)),
-    "a masker that never draws the original": (_never_the_original, range(2)),
+    "a masker that never draws the original": (practice.never_the_original, range(2)),
 }
+UNLUCKY = "a masker whose kept share is off by 4.5 standard errors, once up and once down,"
 ONE_FAULT = [  # masker, its fault, what to look at; the easiest first
     (zoo.labels_everywhere, zoo.ASKS_ALL, "Is every label different from −100?"),
     (zoo.only_padding_spared, zoo.HIDES_SPECIALS, "Use config.ordinary: what has a label?"),
-    (_edits_in_place, zoo.IN_PLACE,
+    (practice.edits_in_place, zoo.IN_PLACE,
      "Keep a clone of input_ids before the call, compare afterwards, and use the clone as the "
      "original from there on."),
-    (_changes_others, zoo.CHANGES_OTHERS, "Compare with the original where the label is −100."),
+    (practice.changes_others, zoo.CHANGES_OTHERS,
+     "Compare with the original where the label is −100."),
     (zoo.half_of_the_rest, zoo.DRAWS_SPECIALS,
      "Look at what stands at selected places: neither [MASK] nor the original, and not ordinary."),
-    (_with_shares(1.0, 0.0), zoo.WRONG_SHARES, "It is 100/0/0: count the three outcomes."),
-    (_with_shares(0.8, 0.02), zoo.WRONG_SHARES, "It is 80/2/18: its share of [MASK] is right."),
-    (_with_shares(0.81, 0.10), zoo.WRONG_SHARES,
+    (practice.with_shares(1.0, 0.0), zoo.WRONG_SHARES, "It is 100/0/0: count the three outcomes."),
+    (practice.with_shares(0.8, 0.02), zoo.WRONG_SHARES,
+     "It is 80/2/18: its share of [MASK] is right."),
+    (practice.with_shares(0.81, 0.10), zoo.WRONG_SHARES,
      "It is 81/10/9: one point off. Is your tolerance about six standard errors, and do you look "
      "at the kept tokens?"),
+    (practice.counted_out(7.5), zoo.WRONG_SHARES,
+     "Its kept share is off by seven and a half standard errors √(p(1 − p)/n), and six are the "
+     "limit."),
 ]  # fmt: skip
 
 
@@ -317,7 +311,8 @@ def check_find_faults(function: Callable) -> CheckResult:
                 raise Mistake(f"Expected a set of names from masking_zoo.FAULTS, got {answer!r}.")
             return set(answer)
 
-        for name, (masker, seeds) in RIGHT.items():
+        unlucky = {UNLUCKY: (practice.counted_out(4.5, -4.5), range(2))}
+        for name, (masker, seeds) in {**RIGHT, **unlucky}.items():
             for seed in seeds:
                 answer = ask(masker, seed)
                 if answer:

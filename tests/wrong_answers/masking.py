@@ -35,6 +35,7 @@ def masked(shares=(0.8, 0.9), draw="ordinary", rows=True, seeded=True, labels=No
         corrupted = torch.where(selected & (u < shares[1]), drawn, ids)
         corrupted = corrupted.masked_fill(selected & (u < shares[0]), config.mask_token_id)
         asked = selected & (corrupted != ids) if labels == "changed" else selected
+        asked = corrupted == config.mask_token_id if labels == "hidden" else asked
         source = corrupted if labels == "corrupted" else ids
         return corrupted, source.masked_fill(~asked, -100)
 
@@ -98,6 +99,8 @@ WRONG = [
     ("mask_tokens", masked(draw="place"), "list of ordinary ids is not an id"),
     ("mask_tokens", masked(labels="corrupted"), "label is not the original"),
     ("mask_tokens", masked(labels="changed"), "leave out the kept tokens"),
+    ("mask_tokens", masked(labels="hidden"), "Only .MASK. has a label"),
+    ("mask_tokens", masked(rate=0.15), "config.mlm_probability, 0.4 here"),
     ("mask_tokens", masked(seeded=False), "generator=generator"),
     ("mask_tokens", lambda ids, c, g: masked()(ids, c, torch.Generator().manual_seed(1)),
      "Two seeds gave the same"),
@@ -118,7 +121,7 @@ WRONG = [
     ("selected_needed", lambda p, q, z: needed(p, q, z) ** 0.5, "square the quotient"),
     ("selected_needed", lambda p, q, z: (z / (p - q)) ** 2 * (p * (1 - p) + q * (1 - q)),
      "You added the variances"),
-    ("selected_needed", lambda p, q, z: needed(p, q, 1), "z is missing"),
+    ("selected_needed", lambda p, q, z: needed(p, q, 1), "expected 123,700. z is missing"),
     ("selected_needed", lambda p, q, z: needed(p, q, z) / 0.15, "number of all tokens"),
     ("selected_needed", lambda p, q, z: needed(p, q, z), "round up with math.ceil"),
     ("selected_needed", lambda p, q, z: int(needed(p, q, z)), "whole number just above"),
@@ -128,6 +131,9 @@ WRONG = [
     ("find_faults", lambda m, i, c, g: {"bad"}, "Expected a set of names"),
     ("find_faults", lambda m, i, c, g: set(), "Is every label different"),
     ("find_faults", find_faults(tolerance=0.1), "False alarm"),
+    ("find_faults", find_faults(tolerance=1.96), "off by 4.5 standard errors"),
+    ("find_faults", find_faults(tolerance=4.0), "off by 4.5 standard errors"),
+    ("find_faults", find_faults(tolerance=9.0), "seven and a half standard errors"),
     ("find_faults", find_faults(clone=False), "Keep a clone of input_ids"),
     ("find_faults", find_faults(unasked=False), "where the label is −100"),
     ("find_faults", find_faults(drawn=False), "neither .MASK. nor the original"),
