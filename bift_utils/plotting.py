@@ -49,6 +49,7 @@ def plot_bars(
     colour: str = "mlm",
     highlight: str | None = None,
     limit: float | None = None,
+    digits: int = 2,
 ) -> Figure:
     """Draw named values as horizontal bars, first on top, each with its number.
 
@@ -59,6 +60,7 @@ def plot_bars(
         colour: key of `COLOURS`.
         highlight: name of the one bar to draw in full colour; the others turn grey.
         limit: right end of the axis; None fits the bars.
+        digits: decimals of the numbers.
 
     Introduced in notebook 00.
     """
@@ -66,7 +68,7 @@ def plot_bars(
     names, numbers = list(values), list(values.values())
     colours = [COLOURS[colour] if highlight in (None, name) else COLOURS["light"] for name in names]
     bars = axes.barh(range(len(names)), numbers, color=colours)
-    axes.bar_label(bars, labels=[f"{number:.2f}" for number in numbers], padding=3)
+    axes.bar_label(bars, labels=[f"{number:.{digits}f}" for number in numbers], padding=3)
     axes.set(title=title, xlabel=xlabel, yticks=range(len(names)), yticklabels=names)
     axes.set_xlim(0, limit if limit is not None else 1.12 * max(numbers))
     axes.invert_yaxis()

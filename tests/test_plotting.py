@@ -84,6 +84,11 @@ def test_bars_end_inside_the_axis_or_at_the_limit_given():
     assert plot_bars({"a": 0.5}, "t", "x", limit=1.0).axes[0].get_xlim() == (0, 1)
 
 
+def test_the_numbers_of_bars_can_be_rounded():
+    axes = plot_bars({"a": 84.4, "b": 4.9}, "t", "x", digits=0).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["84", "5"]
+
+
 def test_one_bar_is_highlighted_and_the_others_are_grey():
     axes = plot_bars({"a": 1.0, "b": 2.0}, "t", "x", colour="task", highlight="b").axes[0]
     found = [to_hex(bar.get_facecolor()).upper() for bar in axes.patches]
