@@ -40,6 +40,8 @@ def check_mean_pool(function: Callable) -> CheckResult:
                 hidden.mean(1),
             "You left the padding out of the sum, but divided by T all the same. Divide by the "
             "number of real tokens of the row.": inside.mean(1),
+            "You left the padding out below the fraction line, but summed it above. Multiply by "
+            "the mask before you sum.": hidden.sum(1) / mask.sum(1, keepdim=True),
             "That is the vector of [CLS], the first token. Average over all real tokens.":
                 hidden[:, 0],
             "That is the sum over the real tokens. Divide it by their number.": inside.sum(1),
@@ -106,6 +108,8 @@ def check_first_labels(function: Callable) -> CheckResult:
                 f"There are {len(WORD_IDS)} tokens and you gave {len(answer)} labels; every token "
                 "needs one, [CLS], [SEP] and later pieces too."
             )
+        if None in answer:
+            raise Mistake("Write −100, not None: a loss cannot read None.")
         for cause, value in wrong.items():
             if answer == value:
                 raise Mistake(cause)
@@ -174,7 +178,7 @@ def check_f1(function: Callable) -> CheckResult:
 
 def check_log_count_ratios(function: Callable) -> CheckResult:
     """Check exercise 05.4: `function(counts, labels, alpha)` gives smoothed log-count ratios."""
-    counts = torch.tensor([[1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 1], [0, 0, 1, 1], [1, 1, 1, 0]])
+    counts = torch.tensor([[1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 1], [0, 0, 3, 1], [1, 1, 1, 0]])
     labels = torch.tensor([1, 1, 0, 0, 0])
 
     def stages(function):
@@ -185,6 +189,7 @@ def check_log_count_ratios(function: Callable) -> CheckResult:
         p, q = counts[labels == 1].double().sum(0), counts[labels == 0].double().sum(0)
         exact = torch.from_numpy(log_count_ratios(counts.numpy(), labels.tolist()))
         ratio = ((1 + p) / (1 + q)).log()
+        binary = torch.from_numpy(log_count_ratios(counts.numpy() > 0, labels.tolist()))
         wrong = {
             "The smoothing is missing: a word that one class lacks gets an infinite ratio. Add "
             "alpha to every count of both classes.": ((p / p.sum()) / (q / q.sum())).log(),
@@ -199,6 +204,7 @@ def check_log_count_ratios(function: Callable) -> CheckResult:
                 ((1 + p / p.sum()) / (1 + q / q.sum())).log(),
             "You added alpha once a text. Add it once a class: after the sum over texts.":
                 ((p + 2) / (p + 2).sum()).log() - ((q + 3) / (q + 3).sum()).log(),
+            "You asked whether a word is there; sum the counts.": binary,
             "The logarithm is missing.": exact.exp(),
             "That is a logarithm to base 2; take the natural one.": exact / math.log(2),
         }  # fmt: skip
@@ -208,8 +214,8 @@ def check_log_count_ratios(function: Callable) -> CheckResult:
         if not torch.allclose(answer, exact, atol=1e-5):
             raise Mistake(
                 f"For word 0 you gave {float(answer[0]):.3f}. By hand: class 1 has it 2 times of "
-                "4, smoothed 3 of 8; class 0 has it 2 times of 7, smoothed 3 of 11; so "
-                "ln((3/8) / (3/11)) = 0.318."
+                "4, smoothed 3 of 8; class 0 has it 2 times of 9, smoothed 3 of 13; so "
+                "ln((3/8) / (3/13)) = 0.486."
             )
         half = torch.from_numpy(log_count_ratios(counts.numpy(), labels.tolist(), 0.5))
         if not torch.allclose(
