@@ -83,9 +83,11 @@ def paired_interval(differences: list[float]) -> tuple[float, float, float]:
 def verdict(interval: tuple[float, float, float], higher_is_better: bool = True) -> str:
     """Return "better", "worse" or "undecided": where a 95 % interval lies beside zero.
 
-    Introduced in notebook 06.
+    "the same" where not one seed differs. Introduced in notebook 06.
     """
     _, low, high = interval
+    if low == high == 0:
+        return "the same"
     if low <= 0 <= high:
         return "undecided"
     return "better" if (low > 0) == higher_is_better else "worse"

@@ -17,6 +17,16 @@ from bift_utils.runtime import make_generator
 from bift_utils.synthetic import ClassConditionalLanguage, Sample
 
 
+def example_language() -> ClassConditionalLanguage:
+    """Return the language of notebook 06: 2 labels, 3 hidden tags, 24 tokens, always the same.
+
+    It was picked among a few for a reason: with few labels, text without labels helps on it.
+
+    Introduced in notebook 06.
+    """
+    return ClassConditionalLanguage.random(2, 3, 24, make_generator(3), concentration=0.7)
+
+
 class JointLanguageBatches:
     """Labelled sentences, clean, and others with a blank: a loader for `training.train`.
 

@@ -61,6 +61,7 @@ def test_an_unknown_setting_is_named():
 
 def test_the_verdict_needs_the_whole_interval():
     assert verdict((1.0, -0.1, 2.0)) == "undecided"
+    assert verdict((0.0, 0.0, 0.0)) == "the same"
     assert verdict((1.0, 0.1, 2.0)) == "better"
     assert verdict((1.0, 0.1, 2.0), higher_is_better=False) == "worse"
     assert verdict((-1.0, -2.0, -0.1), higher_is_better=False) == "better"

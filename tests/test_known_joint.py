@@ -4,7 +4,12 @@ import pytest
 import torch
 
 from bift_utils import oracle
-from bift_utils.known_joint import JointLanguageBatches, KnownTest, evaluate_heads
+from bift_utils.known_joint import (
+    JointLanguageBatches,
+    KnownTest,
+    evaluate_heads,
+    example_language,
+)
 from bift_utils.runtime import make_generator, set_seed
 from bift_utils.synthetic import ClassConditionalLanguage
 from bift_utils.training import TrainingConfig, train
@@ -65,6 +70,30 @@ def test_given_text_is_all_that_is_masked(language, labelled):
     (batch,) = JointLanguageBatches(language, labelled, 1.0, 1, 16, text=text)
     whole = torch.where(batch["mlm_labels"] == -100, batch["input_ids"], batch["mlm_labels"])
     assert {tuple(row) for row in whole.tolist()} == {tuple(row) for row in text.tolist()}
+
+
+def test_a_masked_classifier_sees_holes_and_answers_for_both(language, labelled):
+    loader = JointLanguageBatches(language, labelled, 0.5, 2, 6, classifier_input="masked")
+    clean = JointLanguageBatches(language, labelled, 0.5, 2, 6)
+    for batch, whole in zip(loader, clean, strict=True):
+        blanks = batch["input_ids"] == language.mask_token_id
+        assert (blanks.sum(1) == 1).all() and (batch["labels"][:6] >= 0).all()
+        assert ((batch["mlm_labels"] != -100) == blanks).all()
+        filled = torch.where(blanks, batch["mlm_labels"], batch["input_ids"])
+        assert torch.equal(filled[:6], whole["input_ids"][:6])  # the same sentences as without
+        assert torch.equal(batch["labels"], whole["labels"])
+
+
+def test_an_unknown_classifier_input_is_refused(language, labelled):
+    with pytest.raises(ValueError, match="given as 'half'; expected one of"):
+        JointLanguageBatches(language, labelled, 0.5, 1, classifier_input="half")
+
+
+def test_the_example_is_always_the_same_and_not_too_easy():
+    first, second = example_language(), example_language()
+    assert torch.equal(first.tables.emission, second.tables.emission)
+    test = KnownTest.draw(first, 300, 12, seed=4)
+    assert 0.01 < test.label_entropy < 0.1 and test.best_accuracy > 0.95
 
 
 def test_nothing_to_draw_from_is_refused(language, labelled):

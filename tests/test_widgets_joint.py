@@ -47,7 +47,7 @@ def test_the_measure_changes_numbers_and_unit(explorer):
 
 def test_nothing_shared_is_said_to_change_nothing(explorer):
     explorer.how.value = "nothing shared"
-    assert "no difference at all, in any seed" in explorer.status.value
+    assert "[+0.0, +0.0]: the same" in explorer.status.value
 
 
 def test_what_was_not_run_is_said(explorer):

@@ -122,3 +122,87 @@ def check_early_stopping(function: Callable) -> CheckResult:
                 )
 
     return run_check("06.3", function, stages)
+
+
+def _near(value, wanted) -> bool:
+    return math.isclose(float(value), wanted, rel_tol=1e-5)
+
+
+def _expect(value, wanted: float, causes: dict[float, str], case: str) -> None:
+    """Raise `Mistake` unless value is wanted; `causes` maps near misses to what they give away."""
+    value = as_number(value.detach() if isinstance(value, torch.Tensor) else value)
+    if _near(value, wanted):
+        return
+    cause = next((cause for miss, cause in causes.items() if _near(value, miss)), "")
+    raise Mistake(f"{case} you gave {value:.4g}; expected {wanted:.4g}. {cause}".strip())
+
+
+def check_decaying_weight(function: Callable) -> CheckResult:
+    """Check exercise 06.4: `function(update, first, last, decay_updates)` is λ at an update."""
+    late = 0.25 * 0.16 ** (1 / 3)  # γ when the fall takes one update too many
+    starts = {
+        0.25: "That is γ. λ is the normalised weight: γ over the sum of γ and 1.",
+        0.8: "That is the task's share.",
+        0.1 / 1.1: "Does your count begin at 0?",
+    }
+    middles = {
+        0.145 / 1.145: "A straight line; a geometric fall multiplies by the same factor each time.",
+        (0.2 + 0.04 / 1.04) / 2: "It is γ that falls geometrically; λ is computed from it.",
+        late / (1 + late): "One update late: 3 updates, 0, 1 and 2, have two steps between them.",
+    }
+
+    def stages(function):
+        falling = (0.25, 0.04, 3)
+        _expect(function(0, *falling), 0.2, starts, "At update 0, with γ from 0.25 to 0.04,")
+        _expect(function(1, *falling), 0.1 / 1.1, middles, "At update 1 of 3 (γ is half-way, 0.1)")
+        _expect(function(2, *falling), 0.04 / 1.04, {}, "At update 2, the last of the fall,")
+        case = "At update 50, long after the fall, where γ stays as it is,"
+        _expect(function(50, *falling), 0.04 / 1.04, {}, case)
+        root = math.sqrt(0.05)
+        case = "At update 4, with γ from 0.5 to 0.1 in 9 updates,"
+        other = {0.04 / 1.04: "Is a number of the first case left in your function?"}
+        _expect(function(4, 0.5, 0.1, 9), root / (1 + root), other, case)
+
+    return run_check("06.4", function, stages)
+
+
+def check_uncertainty_loss(function: Callable) -> CheckResult:
+    """Check exercise 06.5: `function(mlm_loss, task_loss, log_variances)` is (total, λ)."""
+    two = math.log(2.0)  # log σ for σ² = 4
+    causes = {
+        0.75: "The term log σ is missing. Without it the best σ is infinite: both losses given up.",
+        0.75 + 2 * two: "You added log σ², which is twice log σ.",
+        0.75 - two: "log σ has the wrong sign: it is the price of giving a loss up, so add it.",
+        1.25 + two: "You divided by 2σ. log_variances holds log σ², so its exponential is σ².",
+        8.25 + two: "You multiplied by σ². A large σ² makes a weight small.",
+    }
+
+    def ask(function, *log_variances):
+        spread = torch.tensor(log_variances, requires_grad=True)
+        answer = function(torch.tensor(4.0), torch.tensor(0.5), spread)
+        if not (isinstance(answer, tuple) and len(answer) == 2):
+            raise Mistake("Expected two values: return total, mlm_weight.")
+        return *answer, spread
+
+    def stages(function):
+        sum_only = {4.5: "You gave L_MLM + L_task; each weight is 1/(2σ²), here ½."}
+        _expect(ask(function, 0.0, 0.0)[0], 2.25, sum_only, "For L = 4 and 0.5, both σ² = 1,")
+        case = "For L = 4 and 0.5, σ² = 4 and 1,"
+        _expect(ask(function, 2 * two, 0.0)[0], 0.75 + two, causes, case)
+        total, weight, spread = ask(function, 2 * two, -2 * two)
+        _expect(total, 1.5, {}, "For σ² = 4 and ¼ (is the task's σ used?)")
+        case = "For σ² = 4 and ¼ the losses have the weights ⅛ and 2. As λ"
+        _expect(weight, 0.125 / 2.125, {0.125: "λ is the share of their sum."}, case)
+        if not (isinstance(total, torch.Tensor) and total.requires_grad):
+            raise Mistake(
+                "The total does not depend on log_variances any more, so they cannot be learnt. "
+                "Compute it with tensors, without float(), .item() or .detach()."
+            )
+        total.backward()
+        if not torch.allclose(spread.grad, torch.tensor([0.0, -0.5]), atol=1e-5):
+            raise Mistake(
+                f"The gradient for log_variances is {spread.grad.tolist()}; expected [0, −0.5], "
+                "for σ² = 4 = L_MLM is already best. Is a part of the total detached?"
+            )
+
+    return run_check("06.5", function, stages)

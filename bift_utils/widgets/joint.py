@@ -54,10 +54,7 @@ class WeightExplorer(Explorer):
         plain = select(self.grid, {"mlm_weight": 0.0})
         rows = chosen["rows_encoded"].iloc[0] / plain["rows_encoded"].iloc[0]
         mean, low, high = (f"{value:+.{decimals}f}" for value in interval)
-        if len({*found}) == 1 and found[0] == 0:
-            outcome = "no difference at all, in any seed"
-        else:
-            outcome = f"{mean} {unit} [{low}, {high}]: {verdict(interval, higher)}"
+        outcome = f"{mean} {unit} [{low}, {high}]: {verdict(interval, higher)}"
         self.say(
             f"λ = {self.weight.value:g}, {self.how.value}, against plain fine-tuning: {outcome}. "
             f"Both made {chosen['task_updates'].iloc[0]} task updates; this one encoded "

@@ -33,6 +33,37 @@ def never_resets(scores, patience):
     return kept, len(scores) - 1
 
 
+def decay(form="geometric", normal=True, hold=True, steps=-1):
+    """Build wrong decaying weights from one rule."""
+
+    def function(update, first, last, decay_updates):
+        share = update / (decay_updates + steps)
+        share = min(share, 1.0) if hold else share
+        gamma = first + share * (last - first)
+        if form == "geometric":
+            gamma = first * (last / first) ** share
+        return gamma / (1 + gamma) if normal else gamma
+
+    return function
+
+
+def uncertainty(half=0.5, log=0.5, power=1.0, own=True, keep=True):
+    """Build wrong uncertainty weights from one rule."""
+
+    def function(mlm, task, log_variances):
+        s = log_variances if keep else log_variances.detach()
+        weights = half * torch.exp(-power * s)
+        loss = weights[0] * mlm + weights[1 if own else 0] * task + log * s.sum()
+        return loss, float((weights[0] / weights.sum()).detach())
+
+    return function
+
+
+def unnormalised(m, t, s):
+    loss, _ = uncertainty()(m, t, s)
+    return loss, float(torch.exp(-s[0].detach()) / 2)
+
+
 WRONG = [
     ("joint_loss", lambda m, t, w: (1 - w) * m + w * t, "weights are swapped"),
     ("joint_loss", lambda m, t, w: w * m + t, "task loss has lost its weight"),
@@ -61,4 +92,20 @@ WRONG = [
     ("early_stopping", early("best", strict=False), "equal score is no improvement"),
     ("early_stopping", early("best", late=1), "one evaluation too late"),
     ("early_stopping", lambda s, p: 3, "Expected two numbers"),
+    ("decaying_weight", decay(normal=False), "That is γ"),
+    ("decaying_weight", decay("linear"), "A straight line"),
+    ("decaying_weight", decay(hold=False), "where γ stays as it is"),
+    ("decaying_weight", decay(steps=0), "One update late"),
+    ("decaying_weight", lambda t, a, b, n: decay()(t + 1, a, b, n), "begin at 0"),
+    ("decaying_weight", lambda t, a, b, n: 1 - decay()(t, a, b, n), "task's share"),
+    ("decaying_weight", lambda t, a, b, n: decay()(t, 0.25, 0.04, 3), "left in your function"),
+    ("uncertainty_loss", uncertainty(half=1.0), r"You gave L_MLM \+ L_task"),
+    ("uncertainty_loss", uncertainty(log=0.0), "term log σ is missing"),
+    ("uncertainty_loss", uncertainty(log=1.0), "twice log σ"),
+    ("uncertainty_loss", uncertainty(log=-0.5), "wrong sign"),
+    ("uncertainty_loss", uncertainty(power=0.5), "divided by 2σ"),
+    ("uncertainty_loss", uncertainty(power=-1.0), "multiplied by σ²"),
+    ("uncertainty_loss", uncertainty(keep=False), "cannot be learnt"),
+    ("uncertainty_loss", unnormalised, "share of their sum"),
+    ("uncertainty_loss", lambda m, t, s: (m + t) / 2, "Expected two values"),
 ]  # fmt: skip
