@@ -155,9 +155,11 @@ def plot_cosines(cosines: Mapping[str, Mapping[str, Sequence[float]]], title: st
             places, means, linestyle="none", marker="_", markersize=16, markeredgewidth=2.5,
             color=COLOURS[colour], label=name,
         )  # fmt: skip
-    _line(axes, 0.0, "no common direction", ":")
+    axes.axhline(
+        0.0, color=COLOURS["neutral"], linestyle=":", linewidth=1.2, label="no common direction"
+    )
     axes.set_xticks(range(len(parts)), list(parts))
     axes.set(ylabel="cosine of the gradients", ylim=(-1, 1))
-    axes.legend(loc="upper left", ncols=2)
+    axes.legend(loc="upper left", ncols=3)
     axes.set_title(title)
     return figure
