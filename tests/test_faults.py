@@ -27,6 +27,7 @@ def test_each_fault_can_be_planted(fault):
 def test_the_list_is_long_and_spread():
     assert len(FAULTS) >= 60 and len({fault.name for fault in FAULTS}) == len(FAULTS)
     modules = {Path(fault.file).parts[1].removesuffix(".py") for fault in FAULTS}
+    assert sum(fault.file.startswith("notebooks/") for fault in FAULTS) >= 8
     assert len(modules) >= 25
 
 
