@@ -169,7 +169,8 @@ class FinetuneRun:
 
         self.say(
             f"Training: {self.config.epochs} epochs of {len(loader)} updates, λ = {self.weight:g}, "
-            f"learning rate {self.config.learning_rate:g}, {self.config.precision}."
+            f"learning rate {self.config.learning_rate:g}, {self.config.precision}, "
+            f"{place.num_processes} process{'es' * (place.num_processes > 1)}."
         )
         set_seed(seed + place.process_index)  # dropout differs between processes
         return train(self.model, loader, self.config, evaluate, checkpoint=state / STATE)
@@ -182,6 +183,7 @@ class FinetuneRun:
             "data": [*texts.lines, *(f"WARNING: {w}" for w in texts.warnings)],
             "training": [f"{k} = {v}" for k, v in asdict(self.config).items()]
             + [f"{len(history.steps)} updates, best after {history.best_step}: {history.stopped}"],
+            "processes": PartialState().num_processes,
         }
         if self.weight < 1:
             clean = {name: batches["task"] for name, batches in self.batches.items()}

@@ -50,6 +50,7 @@ def plot_bars(
     highlight: str | None = None,
     limit: float | None = None,
     digits: int = 2,
+    baselines: Mapping[str, float] | None = None,
 ) -> Figure:
     """Draw named values as horizontal bars, first on top, each with its number.
 
@@ -61,6 +62,7 @@ def plot_bars(
         highlight: name of the one bar to draw in full colour; the others turn grey.
         limit: right end of the axis; None fits the bars.
         digits: decimals of the numbers.
+        baselines: name to value, drawn as vertical dotted lines.
 
     Introduced in notebook 00.
     """
@@ -69,8 +71,10 @@ def plot_bars(
     colours = [COLOURS[colour] if highlight in (None, name) else COLOURS["light"] for name in names]
     bars = axes.barh(range(len(names)), numbers, color=colours)
     axes.bar_label(bars, labels=[f"{number:.{digits}f}" for number in numbers], padding=3)
-    axes.set(title=title, xlabel=xlabel, yticks=range(len(names)), yticklabels=names)
+    axes.set(xlabel=xlabel, yticks=range(len(names)), yticklabels=names)
+    axes.set_title(title, pad=18 if baselines else 6)
     axes.set_xlim(0, limit if limit is not None else 1.12 * max(numbers))
+    _name_verticals(axes, baselines)
     axes.invert_yaxis()
     return figure
 
@@ -126,7 +130,28 @@ def _name_curves(axes, ends: list[tuple[float, float, str, str]]) -> None:
         axes.annotate(f" {name}", (x, height), color=colour, va="center", annotation_clip=False)
 
 
-def plot_history(history, title: str, smooth: int = 20) -> Figure:
+def _name_verticals(axes, lines: Mapping[str, float] | None) -> None:
+    """Draw vertical dotted lines, each with its name above."""
+    for name, value in (lines or {}).items():
+        axes.axvline(value, color=COLOURS["neutral"], linestyle=":", linewidth=1.2)
+        axes.annotate(
+            name,
+            (value, 1.0),
+            xycoords=("data", "axes fraction"),
+            fontsize=9,
+            ha="center",
+            va="bottom",
+            color=COLOURS["neutral"],
+        )
+
+
+def plot_history(
+    history,
+    title: str,
+    smooth: int = 20,
+    evaluated: bool = False,
+    optima: Mapping[str, float] | None = None,
+) -> Figure:
     """Draw the losses of a run, a running mean over `smooth` steps, one panel an objective.
 
     Each panel has a scale of its own, because the two losses answer different questions: which of
@@ -136,6 +161,8 @@ def plot_history(history, title: str, smooth: int = 20) -> Figure:
         history: a `training.History`.
         title: the finding.
         smooth: how many steps are averaged.
+        evaluated: also draw the losses of the evaluations, and a line at the weights kept.
+        optima: "mlm_loss" or "task_loss" to the height of a dashed line, the least possible.
 
     Introduced in notebook 06.
     """
@@ -156,6 +183,12 @@ def plot_history(history, title: str, smooth: int = 20) -> Figure:
         ]
         axes.plot(steps, values, color=COLOURS["light"], linewidth=0.7)
         axes.plot(steps, means, color=COLOURS[colour])
+        if evaluated:
+            points = history.column("loss" if name == "task_loss" else name, "evaluations")
+            axes.plot(*points, "o", color=COLOURS["neutral"], markersize=5)
+            _name_verticals(axes, {"kept": history.best_step})
+        if name in (optima or {}):
+            axes.axhline(optima[name], color=COLOURS["neutral"], linestyle="--", linewidth=1.2)
         axes.set(xlabel="update", ylabel=label)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return figure
@@ -189,55 +222,10 @@ def plot_seeds(
         axes.errorbar(
             mean, row - 0.1, xerr=[[mean - low], [high - mean]], fmt="D", color=colour, capsize=4
         )
-    for name, value in (baselines or {}).items():
-        axes.axvline(value, color=COLOURS["neutral"], linestyle=":", linewidth=1.2)
-        axes.annotate(
-            name,
-            (value, 1.0),
-            xycoords=("data", "axes fraction"),
-            fontsize=9,
-            ha="center",
-            va="bottom",
-            color=COLOURS["neutral"],
-        )
+    _name_verticals(axes, baselines)
     axes.set(xlabel=xlabel, yticks=range(len(results)), yticklabels=list(results))
     axes.set_title(title, pad=18 if baselines else 6)
     axes.set_ylim(len(results) - 0.5, -0.5)
-    return figure
-
-
-def plot_bift_chart() -> Figure:
-    """Draw the method: one text read twice, one encoder, two heads, one weighted loss.
-
-    After the chart in section 2.3 of the article. Introduced in notebook 00.
-    """
-    figure, axes = plt.subplots(figsize=(WIDTH + 1.6, 2.9))
-    axes.set(xlim=(0, 10), ylim=(0, 4), title="One encoder serves two objectives at once")
-    axes.axis("off")
-    boxes = {
-        "clean": (1.2, 3.0, "review as it is\na fine film", "task"),
-        "masked": (1.2, 1.0, "the same, masked\na [MASK] film", "mlm"),
-        "encoder": (3.9, 2.0, "pre-trained\nBERT encoder\n(shared)", "neutral"),
-        "task": (6.4, 3.0, "classifier head\ngood or bad?", "task"),
-        "mlm": (6.4, 1.0, "masked-LM head\nwhich word?", "mlm"),
-        "loss": (8.9, 2.0, "λ · L_MLM +\n(1 − λ) · L_task", "joint"),
-    }
-    for x, y, text, colour in boxes.values():
-        axes.text(
-            x, y, text, ha="center", va="center", fontsize=9,
-            bbox={"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": COLOURS[colour],
-                  "linewidth": 1.8},
-        )  # fmt: skip
-    arrows = [
-        ("clean", "encoder"), ("masked", "encoder"), ("encoder", "task"),
-        ("encoder", "mlm"), ("task", "loss"), ("mlm", "loss"),
-    ]  # fmt: skip
-    for start, end in arrows:
-        (x0, y0, _, _), (x1, y1, _, _) = boxes[start], boxes[end]
-        axes.annotate(
-            "", (x1 - 0.95, y1 + 0.3 * (y0 - y1)), (x0 + 1.05, y0 - 0.1 * (y0 - y1)),
-            arrowprops={"arrowstyle": "->", "color": COLOURS["neutral"]},
-        )  # fmt: skip
     return figure
 
 

@@ -205,6 +205,6 @@ def save_history_figure(history, path: Path) -> None:
     title = f"{len(history.steps)} updates, the weights of update {history.best_step} kept"
     with plotting.plt.rc_context():  # the caller's figures keep their look
         plotting.use_series_style()
-        figure = plotting.plot_history(history, title)
+        figure = plotting.plot_history(history, title, evaluated=True)
         figure.savefig(path, format="png")
     plotting.plt.close(figure)

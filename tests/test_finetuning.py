@@ -45,7 +45,7 @@ def test_everything_is_said_in_order(run):
         "Texts with a class: 160 (109 train, 26 validation, 25 test); without: 6.",
         "bad ", "good ", "Lengths: ", "Cut at 32 tokens: 0", "Unknown to the tokenizer", "Copies",
         "Not in the checkpoint, created anew: classifier, pooler.",
-        "Training: 8 epochs of 8 updates, λ = 0.3, learning rate 0.005, fp32.",
+        "Training: 8 epochs of 8 updates, λ = 0.3, learning rate 0.005, fp32, 1 process.",
         "25 test texts: accuracy ", "Blanks in validation texts: ",
         f"Saved in {output}: the model, report.md, history.png.",
     ]  # fmt: skip

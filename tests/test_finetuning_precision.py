@@ -63,23 +63,36 @@ def test_several_passes_equal_one(table, checkpoint, alone, accumulate):
         torch.testing.assert_close(weights[1][name], value, rtol=1e-3, atol=1e-4)
 
 
+def command(table, checkpoint, output):
+    options = {"--model": checkpoint, "--output": output}
+    options |= {f"--{name.replace('_', '-')}": value for name, value in STILL.items()}
+    given = [str(part) for pair in options.items() for part in pair]
+    return ["-m", "bift_utils.finetune", str(table), *given]
+
+
 def test_two_processes_give_the_losses_of_one(table, checkpoint, alone):
+    """Without dropout, which each process draws for itself."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     output = table.parent / "two"
-    options = {"--model": checkpoint, "--output": output}
-    options |= {f"--{name.replace('_', '-')}": value for name, value in STILL.items()}
+    # without --multi_gpu, `accelerate launch` starts a single process where there is no GPU
     done = subprocess.run(
-        [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2",
+        [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
          "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
-         "--main_process_port", str(port), "-m", "bift_utils.finetune", str(table),
-         *[str(part) for pair in options.items() for part in pair]],
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+         "--main_process_port", str(port), *command(table, checkpoint, output)],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true",
+             "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("Saved in") == 1  # the first process alone speaks
+    assert processes(output) == 2 and processes(alone) == 1
+    assert done.stdout.count(", 2 processes.") == done.stdout.count("Saved in") == 1  # one speaks
     assert largest_difference(alone, output) < 1e-5
+
+
+def processes(output):
+    return json.loads((output / MARK).read_text("utf-8"))["processes"]
 
 
 def test_another_seed_is_another_run(table, checkpoint, alone):

@@ -7,11 +7,11 @@ import pytest
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
+from bift_utils.figures.chart import plot_bift_chart
 from bift_utils.figures.masking import plot_shares, plot_tokens
 from bift_utils.plotting import (
     COLOURS,
     plot_bars,
-    plot_bift_chart,
     plot_curves,
     plot_history,
     plot_rows,
@@ -84,6 +84,13 @@ def test_bars_end_inside_the_axis_or_at_the_limit_given():
     assert plot_bars({"a": 0.5}, "t", "x", limit=1.0).axes[0].get_xlim() == (0, 1)
 
 
+def test_baselines_of_bars_are_dotted_and_named():
+    axes = plot_bars({"a": 0.7}, "t", "x", baselines={"undecided": 0.5}).axes[0]
+    (line,) = axes.lines
+    assert (list(line.get_xdata()), line.get_linestyle()) == ([0.5, 0.5], ":")
+    assert texts(axes)["undecided"].xy[0] == 0.5
+
+
 def test_the_numbers_of_bars_can_be_rounded():
     axes = plot_bars({"a": 84.4, "b": 4.9}, "t", "x", digits=0).axes[0]
     assert [text.get_text() for text in axes.texts] == ["84", "5"]
@@ -154,6 +161,20 @@ def test_history_has_one_panel_an_objective_with_a_running_mean():
     assert list(task.lines[1].get_xdata()) == [1, 2, 3]
     assert [colour(a.lines[1]) for a in axes] == [COLOURS["mlm"], COLOURS["task"]]
     assert all(a.get_xlabel() == "update" for a in axes)
+
+
+def test_a_history_can_show_its_evaluations_the_weights_kept_and_the_least_loss():
+    run = history([4.0, 2.0], [1.0, 0.5])
+    run.evaluations, run.best_step = [{"step": 2, "loss": 0.6, "mlm_loss": 3.0}], 2
+    mlm, task = plot_history(run, "t", evaluated=True, optima={"task_loss": 0.4}).axes
+    points = [[line for line in a.lines if line.get_marker() == "o"] for a in (mlm, task)]
+    drawn = [[list(line.get_xydata()[0]) for line in lines] for lines in points]
+    assert drawn == [[[2, 3.0]], [[2, 0.6]]]
+    for axes in (mlm, task):
+        assert [list(x.get_xdata()) for x in axes.lines if x.get_linestyle() == ":"] == [[2, 2]]
+        assert texts(axes)["kept"].xy[0] == 2
+    dashed = [[x.get_ydata()[0] for x in a.lines if x.get_linestyle() == "--"] for a in (mlm, task)]
+    assert dashed == [[], [0.4]]
 
 
 def test_an_objective_that_was_not_trained_has_no_panel():
@@ -247,6 +268,12 @@ def test_the_chart_names_both_heads_and_the_loss():
     drawn = " ".join(texts(plot_bift_chart().axes[0])).replace("\n", " ")
     for part in ("BERT encoder", "classifier head", "masked-LM head", "λ · L_MLM + (1 − λ) · L"):
         assert part in drawn
+
+
+def test_the_two_ways_through_the_chart_differ_without_colour():
+    axes = plot_bift_chart().axes[0]
+    styles = [text.arrow_patch.get_linestyle() for text in axes.texts if text.get_text() == ""]
+    assert sorted(styles) == ["-", "-", "--", "--"]
 
 
 # style
