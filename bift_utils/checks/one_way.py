@@ -50,6 +50,11 @@ def _compare(answer: float, expected: float, near_misses: dict[str, float], said
             f"{said} your answer is NaN. For a computer 0 · ln 0, and 0 / 0, are not numbers: use "
             "torch.special.xlogy(p, p), and skip what has probability zero."
         )
+    if abs(answer - expected) < 1e-3:
+        raise Mistake(
+            f"{said} you gave {answer:.8f}; expected {expected:.8f} nats. So near, and yet off: is "
+            "there an epsilon in the logarithm?"
+        )
     raise Mistake(f"{said} you gave {answer:.4f}; expected {expected:.4f} nats.")
 
 
@@ -77,6 +82,8 @@ def check_entropy_given_left(function: Callable) -> CheckResult:
                 "That is H(x) without any context. Average the entropies of the rows, not the rows "
                 "themselves.": _entropy(marginal @ transition),
                 "That is the entropy of the left neighbour itself.": _entropy(marginal),
+                "You summed over the columns, sum(0). A row belongs to one left neighbour: its "
+                "entropy is a sum along the row, sum(1).": marginal @ _entropy(transition.T),
                 "That is H(left, x), of both words together: the left one is known, so its own "
                 "uncertainty does not count.": expected + _entropy(marginal),
             }
@@ -86,21 +93,40 @@ def check_entropy_given_left(function: Callable) -> CheckResult:
     return run_check("01.1", function, stages)
 
 
-KINDS = ("causal", "full", "others")
+# two orders, none like its inverse or that one's reverse, and the only one of length 1
+KINDS = {length: ("causal", "full", "others", order) for length, order in
+         {4: [1, 2, 0, 3], 7: [3, 6, 1, 5, 0, 4, 2], 1: [0]}.items()}  # fmt: skip
 
 
-def _mask(length: int, kind: str) -> Tensor:
+def _mask(length: int, kind: str | list[int]) -> Tensor:
+    if isinstance(kind, list):
+        place = torch.tensor(kind).argsort()
+        return place[None, :] <= place[:, None]
     everything = torch.ones(length, length, dtype=torch.bool)
     if kind == "causal":
         return everything.tril()
     return everything if kind == "full" else ~torch.eye(length, dtype=torch.bool)
 
 
-def _mask_cause(answer: Tensor, kind: str) -> str:
+def _order_causes(order: list[int]) -> list[tuple[Tensor, str]]:
+    """Return wrong masks for an order, and what they come from."""
+    right, listed = _mask(len(order), order), torch.tensor(order)
+    return [
+        (right.T, "Yours lets a position look at those that come *later* in the list."),
+        (right & ~right.T, "A position sees itself as well."),
+        (listed[None, :] <= listed[:, None],
+         "You compare the entries of the list. order[0] is the position that comes first; you need "
+         "the place of a position in the list, order.index(i)."),
+    ]  # fmt: skip
+
+
+def _mask_cause(answer: Tensor, kind: str | list[int]) -> str:
     """Say what a wrong mask looks like."""
     length = len(answer)
+    causes = _order_causes(kind) if isinstance(kind, list) else []
     everything, causal = _mask(length, "full"), _mask(length, "causal")
     known = [
+        *causes,
         (~_mask(length, kind), "True means *may look*; yours is the other way round."),
         (causal.T, "Yours looks to the right: row i is the position that looks, so True belongs "
                    "where j ≤ i."),
@@ -120,9 +146,9 @@ def check_mask(function: Callable) -> CheckResult:
     """Check exercise 01.2: `function(length, kind)` says who may look at whom, (T, T) bool."""
 
     def stages(function):
-        for length in (4, 7, 1):
-            for kind in KINDS:
-                answer = function(length, kind)
+        for length, kinds in KINDS.items():
+            for kind in kinds:
+                answer = function(length, kind[:])  # a copy, should the list be changed
                 if answer is None:
                     raise Mistake(f"For {kind!r} you returned None. Is a `return` missing?")
                 if not isinstance(answer, Tensor) or tuple(answer.shape) != (length, length):
@@ -169,6 +195,9 @@ def _posterior_near_misses(before, transition, left, right) -> dict[str, Tensor]
         causes.update(
             {
                 "It does not sum to one: divide by the sum.": product,
+                "A softmax is for logits. These are probabilities: divide by their sum.": (
+                    product.softmax(0)
+                ),
                 "You multiplied by the *row* of the right neighbour, P(next | right). The clue is "
                 "its column, P(right | x).": row / row.sum(),
                 "You added the two clues; independent clues multiply.": mean / mean.sum(),
@@ -176,6 +205,11 @@ def _posterior_near_misses(before, transition, left, right) -> dict[str, Tensor]
             }
         )
         if left is not None:
+            swapped = transition[:, left] * transition[right]
+            causes["Row and column are exchanged, for both neighbours: the left one gives its row, "
+                   "P(x | left), the right one its column, P(right | x)."] = (
+                swapped / swapped.sum()
+            )  # fmt: skip
             both = product * before
             causes["`before` counts only if there is no left neighbour."] = both / both.sum()
     return causes
@@ -223,6 +257,7 @@ def check_entropy_given_both(function: Callable) -> CheckResult:
             expected = float(MarkovLanguage(marginal, transition).entropies(3).given_both[1])
             triples = (marginal[:, None] * transition)[:, :, None] * transition  # (a, x, c)
             weights = triples.sum(1)  # (a, c)
+            safe = marginal[:, None, None]  # no word of the cases has probability zero
             posterior = triples / torch.where(weights > 0, weights, 1.0)[:, None]
             each = -torch.special.xlogy(posterior, posterior).sum(1)  # (a, c)
             one_way = marginal @ _entropy(transition)
@@ -237,6 +272,12 @@ def check_entropy_given_both(function: Callable) -> CheckResult:
                 "You weigh a pair by P(a) · P(c | a) as if c came right after a. There is a word "
                 "in between: sum over it.": (marginal[:, None] * transition * each).sum(),
                 "You weigh by P(a) and add over c; weigh by P(a, c).": marginal @ each.sum(1),
+                "You weigh a pair by marginal[a] · marginal[c]; but `marginal` is for the left "
+                "neighbour, and the right one depends on it.": marginal @ each @ marginal,
+                "You weigh a pair by P(a) · P(c): two words with one between them are not "
+                "independent.": marginal @ each @ (marginal @ transition @ transition),
+                "The products over x do not sum to one: divide by their sum before you take an "
+                "entropy.": marginal @ _entropy((triples / safe).transpose(1, 2)).sum(1),
                 "That is the entropy of whole triples (a, x, c), but a and c are known: make each "
                 "pair's products sum to one before you take their entropy.": (
                     _entropy(triples.flatten())

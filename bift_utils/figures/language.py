@@ -113,10 +113,11 @@ def plot_by_position(
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH + 1.6, HEIGHT))
     for name, values in losses.items():
         colour, places = COLOURS[SIDE_COLOURS[name]], range(1, len(values) + 1)
-        marker = {"causal": "s", "full": "o"}[name]
+        marker, shift = {"causal": ("s", -0.12), "full": ("o", 0.12)}[name]
+        beside = [place + shift for place in places]  # where the two agree, both stay visible
         left.plot(places, list(floors[name]), color=colour, linestyle="--", linewidth=1.2)
-        left.plot(places, list(values), marker, color=colour, markersize=5, label=f"{name} mask")
-        right.plot(places, list(excess[name]), marker=marker, color=colour, markersize=5)
+        left.plot(beside, list(values), marker, color=colour, markersize=5, label=f"{name} mask")
+        right.plot(beside, list(excess[name]), marker=marker, color=colour, markersize=5)
     right.axhline(0.0, color=COLOURS["neutral"], linestyle="--", linewidth=1.2)
     left.legend(loc="upper center", ncols=2, bbox_to_anchor=(0.5, 1.13), fontsize=9)
     left.set(xlabel="position", ylabel="loss (nats a blank)", ylim=(0, None))
