@@ -70,7 +70,9 @@ def plot_bars(
     names, numbers = list(values), list(values.values())
     colours = [COLOURS[colour] if highlight in (None, name) else COLOURS["light"] for name in names]
     bars = axes.barh(range(len(names)), numbers, color=colours)
-    axes.bar_label(bars, labels=[f"{number:.{digits}f}" for number in numbers], padding=3)
+    plate = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # no line crosses a number
+    texts = [f"{number:.{digits}f}" for number in numbers]
+    axes.bar_label(bars, labels=texts, padding=3, bbox=plate if baselines else None)
     axes.set(xlabel=xlabel, yticks=range(len(names)), yticklabels=names)
     axes.set_title(title, pad=18 if baselines else 6)
     axes.set_xlim(0, limit if limit is not None else 1.12 * max(numbers))
