@@ -66,3 +66,15 @@ def test_cosines_stand_on_a_fixed_scale():
     assert axes.get_ylim() == (-1, 1)
     means = [line.get_ydata()[0] for line in axes.lines if line.get_marker() == "_"]
     assert means == pytest.approx([0.2, 0.0])
+
+
+def test_a_panel_has_its_own_dotted_line():
+    panels = {"class": ({0.0: [1.0]}, "task"), "blank": ({0.0: [1.0]}, "mlm")}
+    figure = joint.plot_weights(panels, "f", baselines={"blank": ("word counts", 0.3)})
+    first, second = figure.axes
+    assert not dashed(first, ":")
+    assert [line.get_ydata()[0] for line in dashed(second, ":")] == [0.3]
+    assert "word counts" in [text.get_text() for text in second.texts]
+    intervals = {0.0: (0.0, 0.0, 0.0), 0.5: (-1.0, -3.0, 1.0)}
+    figure = joint.plot_weight_axis({"b": (intervals, "mlm")}, "f", {"b": ("untouched", -0.5)})
+    assert [line.get_ydata()[0] for line in dashed(figure.axes[0], ":")] == [0.0, -0.5]

@@ -4,11 +4,12 @@ from conftest import tiny_config
 from torch.nn import functional
 
 from bift_utils.data import encode_texts
-from bift_utils.gradients import gradient_cosines, layer_parameters
+from bift_utils.gradients import batch_cosines, gradient_cosines, layer_parameters
 from bift_utils.masking import JointCollator
 from bift_utils.modeling import new_model
 from bift_utils.runtime import make_generator, set_seed
 from bift_utils.sharing import share_layers
+from bift_utils.training import training_step
 
 
 @pytest.fixture
@@ -63,5 +64,29 @@ def test_weights_gradients_and_mode_stay_as_they_were(model, batch):
 
 
 def test_two_halves_have_no_common_gradient(model, batch):
-    with pytest.raises(ValueError, match="given a PartlySharedModel; expected a BertForJoint"):
+    with pytest.raises(
+        ValueError, match="of a PartlySharedModel were asked for; expected a BertForJoint"
+    ):
         gradient_cosines(share_layers(model, 0), batch)
+
+
+def test_one_loss_on_one_batch_twice_has_cosine_1_and_on_two_batches_that_of_its_gradients(
+    model, batch, tokenizer, texts, labels
+):
+    same = batch_cosines(model, batch, batch, "task_loss")
+    assert list(same.values()) == pytest.approx([1.0] * len(same))
+    encoded = encode_texts(tokenizer, texts, labels)
+    collator = JointCollator(tokenizer, make_generator(7), 0.5, mlm_probability=0.4)
+    other = collator([encoded[i] for i in range(len(encoded))])
+    found = batch_cosines(model, batch, other, "mlm_loss")
+    model.eval()
+    losses = [lambda b=b: training_step(model, b, 0.5)["mlm_loss"] for b in (batch, other)]
+    for name, part in layer_parameters(model).items():
+        a, b = (flat_gradient(model, loss, part) for loss in losses)
+        assert found[name] == pytest.approx(float(a @ b / a.norm() / b.norm()), abs=1e-5)
+        assert found[name] < 0.999
+
+
+def test_an_unknown_loss_is_named(model, batch):
+    with pytest.raises(ValueError, match="The loss 'mlm' was given"):
+        batch_cosines(model, batch, batch, "mlm")

@@ -6,9 +6,11 @@ from bift_utils.grid_results import (
     BASE,
     TEST_PART,
     TRAIN_PART,
+    holm,
     load_grid,
     paired,
     paired_interval,
+    paired_p_value,
     select,
     verdict,
 )
@@ -72,3 +74,22 @@ def test_the_interval_is_wider_than_that_of_independent_seeds():
 
     values = [1.0, 2.0, 3.0, 4.0, 5.0]
     assert paired_interval(values)[1] < seed_interval(values)[1]
+
+
+def test_the_p_value_and_the_interval_agree_about_zero():
+    from scipy import stats
+
+    values = [1.0, 2.0, 3.0, 4.0, 5.0]
+    low = paired_interval(values)[1]
+    assert paired_p_value([value - low for value in values]) == pytest.approx(0.05)
+    plain = stats.ttest_1samp(values, 0.0)
+    wider = (1 / 5 + TEST_PART / TRAIN_PART) ** 0.5 * 5**0.5
+    expected = 2 * stats.t.sf(plain.statistic / wider, 4)
+    assert paired_p_value(values) == pytest.approx(expected)
+    assert paired_p_value([0.0] * 5) == 1.0
+
+
+def test_holm_stops_at_the_first_that_does_not_stand():
+    assert holm({"a": 0.03, "b": 0.01, "c": 0.04}) == ["b"]  # 0.03 > 0.05 / 2
+    assert holm({"a": 0.02, "b": 0.01, "c": 0.04}) == ["b", "a", "c"]
+    assert holm({"a": 0.02, "b": 0.02, "c": 0.02}) == []

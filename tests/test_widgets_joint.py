@@ -50,6 +50,16 @@ def test_nothing_shared_is_said_to_change_nothing(explorer):
     assert "[+0.0, +0.0]: the same" in explorer.status.value
 
 
+def test_half_the_rate_is_held_against_plain_fine_tuning_at_half_the_rate(explorer):
+    explorer.how.value = "half the learning rate"
+    half = {"learning_rate": 1.5e-4}
+    differences = paired(GRID, half, "test_accuracy", {"mlm_weight": 0.0, **half})
+    mean = paired_interval([100 * d for d in differences])[0]
+    assert f"at the same rate: {mean:+.1f} points" in explorer.status.value
+    explorer.weight.value = 0.0
+    assert "[+0.0, +0.0]: the same" in explorer.status.value
+
+
 def test_what_was_not_run_is_said(explorer):
     explorer.how.value = "task-only finish"
     before = len(explorer.handle.shown)

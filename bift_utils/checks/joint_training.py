@@ -108,6 +108,12 @@ def check_early_stopping(function: Callable) -> CheckResult:
         ),
         ([0.7, 0.7, 0.7], 2, (0, 2), {(2, 2): "An equal score is no improvement."}),
         ([0.5, 0.6, 0.7], 1, (2, 2), {}),
+        (
+            [0.7, 0.5, 0.6, 0.55],
+            2,
+            (0, 2),
+            {(0, 3): "You compare with the evaluation before; compare with the best so far."},
+        ),
     ]
 
     def stages(function):

@@ -29,6 +29,7 @@ def plot_weights(
     panels: Mapping[str, tuple[Mapping[float, Sequence[float]], str]],
     title: str,
     exact: float | None = 0.0,
+    baselines: Mapping[str, tuple[str, float]] | None = None,
 ) -> Figure:
     """Draw runs at several λ, evenly spaced: a dot a seed, a line through the means.
 
@@ -36,6 +37,7 @@ def plot_weights(
         panels: label of the vertical axis to (λ to one number a seed, key of `COLOURS`).
         title: the finding.
         exact: height of the dashed line, the exact optimum; None for none.
+        baselines: label of a panel to the name and height of its dotted line.
 
     Introduced in notebook 06.
     """
@@ -49,6 +51,9 @@ def plot_weights(
         axes.plot(range(len(means)), means, color=COLOURS[colour], marker="_", markersize=14)
         if exact is not None:
             _line(axes, exact, "exact", "--")
+        if label in (baselines or {}):
+            name, height = baselines[label]
+            _line(axes, height, name, ":")
         axes.set_xticks(range(len(values)), [f"{weight:g}" for weight in values])
         axes.set(xlabel="λ (not to scale)", ylabel=label)
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
@@ -95,13 +100,16 @@ def plot_methods(
 
 
 def plot_weight_axis(
-    panels: Mapping[str, tuple[Mapping[float, tuple[float, float, float]], str]], title: str
+    panels: Mapping[str, tuple[Mapping[float, tuple[float, float, float]], str]],
+    title: str,
+    lines: Mapping[str, tuple[str, float]] | None = None,
 ) -> Figure:
     """Draw differences to λ = 0 with their intervals on the axis of λ, and the precedents' λ.
 
     Args:
         panels: label of the vertical axis to (λ to (mean, low, high), key of `COLOURS`).
         title: the finding.
+        lines: label of a panel to the name and height of one more dotted line.
 
     Introduced in notebook 06.
     """
@@ -120,6 +128,9 @@ def plot_weight_axis(
         for low, high in PRECEDENTS.values():
             axes.axvspan(low - 0.002, high + 0.002, color=COLOURS["light"], alpha=0.6, zorder=0)
         _line(axes, 0.0, "plain fine-tuning", ":", place=0.86)
+        if label in (lines or {}):
+            name, height = lines[label]
+            _line(axes, height, name, ":", place=0.86)
     top = all_axes[0, 0]
     for i, (name, (low, high)) in enumerate(PRECEDENTS.items()):
         top.annotate(
@@ -132,16 +143,16 @@ def plot_weight_axis(
 
 
 def plot_cosines(cosines: Mapping[str, Mapping[str, Sequence[float]]], title: str) -> Figure:
-    """Draw cosines between the two gradients, part by part: a dot a batch, a model beside another.
+    """Draw cosines between gradients, part by part: a dot a batch, one comparison by another.
 
     Args:
-        cosines: model to part of the encoder to one cosine a batch.
+        cosines: what is compared, one or two, to part of the encoder to one cosine a batch.
         title: the finding.
 
     Introduced in notebook 06.
     """
     figure, axes = plt.subplots(figsize=(WIDTH + 0.6, HEIGHT - 0.3))
-    styles = ("neutral", "o"), ("joint", "D")
+    styles = ("joint", "D"), ("mlm", "o")
     for shift, ((name, parts), (colour, mark)) in enumerate(
         zip(cosines.items(), styles, strict=False)
     ):

@@ -1,9 +1,12 @@
-"""The λ explorer: one setting of the real-text grid against plain fine-tuning, seed by seed."""
+"""The λ explorer: one setting of the real-text grid against plain fine-tuning, seed by seed.
+
+Plain fine-tuning means λ = 0 at the same learning rate.
+"""
 
 import ipywidgets
 from matplotlib.figure import Figure
 
-from bift_utils.grid_results import WEIGHTS, paired, paired_interval, select, verdict
+from bift_utils.grid_results import PLAIN, WEIGHTS, paired, paired_interval, select, verdict
 from bift_utils.plotting import COLOURS, WIDTH, plt
 from bift_utils.widgets.core import Explorer, control_options
 
@@ -49,14 +52,16 @@ class WeightExplorer(Explorer):
                 "shows the setting before.)"
             )
         column, factor, unit, higher, decimals = MEASURES[self.measure.value]
-        found = [factor * value for value in paired(self.grid, setting, column)]
+        against = {key: setting[key] for key in setting if key == "learning_rate"} | PLAIN
+        found = [factor * value for value in paired(self.grid, setting, column, against)]
         interval = paired_interval(found)
-        plain = select(self.grid, {"mlm_weight": 0.0})
+        plain = select(self.grid, against)
         rows = chosen["rows_encoded"].iloc[0] / plain["rows_encoded"].iloc[0]
         mean, low, high = (f"{value:+.{decimals}f}" for value in interval)
         outcome = f"{mean} {unit} [{low}, {high}]: {verdict(interval, higher)}"
         self.say(
-            f"λ = {self.weight.value:g}, {self.how.value}, against plain fine-tuning: {outcome}. "
+            f"λ = {self.weight.value:g}, {self.how.value}, against plain fine-tuning at the "
+            f"same rate: {outcome}. "
             f"Both made {chosen['task_updates'].iloc[0]} task updates; this one encoded "
             f"{rows:.1f} times the rows."
         )

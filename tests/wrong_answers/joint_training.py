@@ -33,6 +33,17 @@ def never_resets(scores, patience):
     return kept, len(scores) - 1
 
 
+def compares_with_the_one_before(scores, patience):
+    kept = waited = 0
+    for i, score in enumerate(scores):
+        if score > scores[kept]:
+            kept = i
+        waited = waited + 1 if i and score <= scores[i - 1] else 0
+        if waited == patience:
+            return kept, i
+    return kept, len(scores) - 1
+
+
 def decay(form="geometric", normal=True, hold=True, steps=-1):
     """Build wrong decaying weights from one rule."""
 
@@ -92,6 +103,7 @@ WRONG = [
     ("early_stopping", early("best", strict=False), "equal score is no improvement"),
     ("early_stopping", early("best", late=1), "one evaluation too late"),
     ("early_stopping", lambda s, p: 3, "Expected two numbers"),
+    ("early_stopping", compares_with_the_one_before, "with the evaluation before"),
     ("decaying_weight", decay(normal=False), "That is γ"),
     ("decaying_weight", decay("linear"), "A straight line"),
     ("decaying_weight", decay(hold=False), "where γ stays as it is"),
