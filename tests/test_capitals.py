@@ -10,8 +10,11 @@ from bift_utils.capitals import (
     casing_dictionary,
     encode_cased,
     look_up,
+    read_words,
     restore,
 )
+from bift_utils.corpus import split_reviews
+from bift_utils.data import load_reviews
 from bift_utils.loading import load_tokenizer
 
 
@@ -105,15 +108,23 @@ def test_texts_behave_as_examples(mini):
 
 def test_dictionary_takes_the_commonest_and_of_equals_the_lower():
     words = ["Bob", "bob", "Bob", "The", "the", "DVD"]
-    dictionary = casing_dictionary(words, [casing(word) for word in words])
+    dictionary = casing_dictionary([*words, "iPod", "1999"])
     assert dictionary == {"bob": 1, "the": 0, "dvd": 2}
     assert look_up(dictionary, ["BOB", "the", "new", "dvd"]) == [1, 0, 0, 2]
     assert look_up(dictionary, ["the", "the", "dvd"], [True, False, True]) == [1, 0, 2]
 
 
-def test_dictionary_refuses_another_length():
-    with pytest.raises(ValueError, match="There are 2 words and 1 classes"):
-        casing_dictionary(["a", "b"], [0])
+def test_words_read_without_a_tokenizer_are_those_that_get_labels(mini):
+    _, held_out = split_reviews(load_reviews("imdb").texts)
+    texts = [text for text in held_out[:60] if text.isascii()]
+    labelled = encode_cased(mini, texts, max_length=10_000).words
+    assert len(texts) > 30
+    assert labelled == [word for word in read_words(texts) if casing(word) != -100]
+
+
+def test_words_end_where_letters_end():
+    found = list(read_words(["It's a _3D_ film<br />(1999).", "", "Zoë"]))
+    assert found == ["It", "s", "a", "3D", "film", "br", "1999", "Zoë"]
 
 
 @pytest.mark.parametrize("text", ["", "   "])

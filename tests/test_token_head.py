@@ -13,6 +13,7 @@ from bift_utils.token_head import (
     BertForTokenTagging,
     TaggedBatches,
     TokenCollator,
+    f1_gap_interval,
     load_tagger,
     tag_log_probabilities,
 )
@@ -155,3 +156,33 @@ def test_the_common_loop_trains_a_tagger(tokenizer):
     train(tagger, batches, TrainingConfig(mlm_weight=0.0, epochs=1, learning_rate=1e-2))
     found = tag_log_probabilities(tagger, batches[:4]).argmax(-1)
     assert (found == (ids[:4] - 5).flatten()).double().mean() > 0.95
+
+
+def test_f1_gap_is_the_difference_and_its_interval_holds_it():
+    from sklearn.metrics import f1_score
+
+    truth = torch.randint(3, (600,), generator=make_generator(1))
+    lots = torch.rand(2, 600, generator=make_generator(2))
+    one, other = torch.where(lots[0] < 0.2, 0, truth), torch.where(lots[1] < 0.5, 0, truth)
+    groups = torch.arange(600) // 10
+    gap, low, high = f1_gap_interval(truth, one, other, groups, 1, make_generator(3))
+    scores = [f1_score(truth, guess, average=None)[1] for guess in (one, other)]
+    assert gap == pytest.approx(scores[0] - scores[1])
+    assert 0 < low < gap < high < 0.4
+    same = f1_gap_interval(truth, one, one, groups, 1, make_generator(3))
+    assert same == (0.0, 0.0, 0.0)
+
+
+def test_f1_interval_is_that_of_a_plain_loop():
+    from sklearn.metrics import f1_score
+
+    truth = torch.randint(2, (120,), generator=make_generator(1))
+    one = torch.where(torch.rand(120, generator=make_generator(2)) < 0.3, 1 - truth, truth)
+    other, groups = torch.zeros_like(truth), torch.arange(120) // 6
+    _, low, high = f1_gap_interval(truth, one, other, groups, 1, make_generator(3), draws=50)
+    drawn = []
+    for lot in torch.randint(20, (50, 20), generator=make_generator(3)).tolist():
+        words = torch.cat([torch.where(groups == group)[0] for group in lot])
+        drawn.append(f1_score(truth[words], one[words]))  # the other never says 1, so its F1 is 0
+    expected = torch.tensor(drawn).double().quantile(torch.tensor([0.025, 0.975]).double())
+    assert [low, high] == pytest.approx(expected.tolist())

@@ -79,7 +79,10 @@ def plot_reliability(
     """
     figure, axes = plt.subplots(figsize=(WIDTH, HEIGHT))
     axes.plot([0.5, 1], [0.5, 1], "--", color=COLOURS["neutral"], linewidth=1.2)
-    axes.annotate("exact", (0.53, 0.555), color=COLOURS["neutral"], fontsize=9)
+    axes.text(
+        0.995, 0.995, "as sure as right ", rotation=45, rotation_mode="anchor", ha="right",
+        va="bottom", transform_rotates_text=True, color=COLOURS["neutral"], fontsize=9,
+    )  # fmt: skip
     for (name, bins), marker in zip(curves.items(), "osD^v", strict=False):
         confidence, accuracy, count = bins
         full = count >= least
@@ -113,16 +116,16 @@ def plot_class_scores(
     """
     figure, axes = plt.subplots(figsize=(WIDTH + 0.8, HEIGHT))
     width = 0.84 / len(scores)
-    hatches = ("", "//", "..", "xx")
+    hatches = ("", "//", "..", "xx", "\\\\")
     for i, (name, heights) in enumerate(scores.items()):
         places = [group + (i - (len(scores) - 1) / 2) * width for group in range(len(classes))]
         bars = axes.bar(
-            places, heights, width, label=name, color=COLOURS[colours[name]], hatch=hatches[i % 4],
+            places, heights, width, label=name, color=COLOURS[colours[name]], hatch=hatches[i % 5],
             edgecolor="white",
         )  # fmt: skip
         axes.bar_label(bars, labels=[f"{height:.2f}" for height in heights], fontsize=8)
     axes.set_xticks(range(len(classes)), classes)
     axes.set(ylabel=ylabel, ylim=(0, 1.05))
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=len(scores), fontsize=9)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=len(scores), fontsize=8)
     axes.set_title(title)
     return figure
