@@ -36,6 +36,8 @@ def test_the_log_has_its_lines_its_plateau_and_both_losses():
         assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((2.0, 3.0))
     assert left.get_ylabel().endswith("(nats a blank)")
     assert "millions" in right.get_xlabel()
+    names = [text.get_text() for text in figure.legends[0].texts]
+    assert names == ["training", "held out, 15 % hidden"]
 
 
 def test_groups_are_drawn_in_order_with_their_lines():
@@ -49,7 +51,8 @@ def test_groups_are_drawn_in_order_with_their_lines():
     assert heights(axes, ":") == {1.0, 3.0}
     assert heights(axes, "--") == {4.0}
     assert axes.get_ylim()[0] == 0 and axes.get_ylim()[1] > 4.0
-    assert [text.get_text() for text in figure.legends[0].texts] == ["counts", "model"]
+    names = [text.get_text() for text in figure.legends[0].texts]
+    assert names == ["counts", "model", "guess", "exact"]
 
 
 def test_a_run_is_drawn_against_both_lines():

@@ -157,6 +157,8 @@ def _unigram_near_misses(counts, held, held_counts) -> dict[str, float]:
         "That is the sum over the held-out tokens; asked is the mean.": right * len(held),
         "That is a mean over the vocabulary; average over the held-out tokens, so that a frequent "
         "token counts as often as it occurs.": float(-p.log().mean()),
+        "You took each held-out token once; a token that occurs twice is asked twice.":
+            float(-p.log()[held.unique()].mean()),
         "That is the entropy of the training frequencies; the held-out tokens were not asked.":
             float(-(p * p.log()).sum()),
         "You counted the held-out tokens: a model that knows them has seen the answers. Count the "

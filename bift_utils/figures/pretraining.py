@@ -57,7 +57,8 @@ def plot_log(
     right.axvline(stage / 1e6, color=COLOURS["neutral"], linewidth=0.8)
     right.annotate("longer windows,\nfewer blanks", (stage / 1e6 + 0.4, 5.2), fontsize=9)
     right.set(xlabel="tokens read (millions)")
-    right.legend(loc="lower left", fontsize=9)
+    names = left.get_legend_handles_labels()  # one legend for both panels
+    figure.legend(*names, loc="outside lower center", ncols=2, fontsize=9)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return figure
 
@@ -123,11 +124,9 @@ def plot_by_group(
         )  # fmt: skip
     for lines, style in ((baselines or {}, ":"), (optima or {}, "--")):
         for name, height in lines.items():
-            axes.axhline(height, color=COLOURS["neutral"], linestyle=style, linewidth=1.2)
-            axes.annotate(
-                name, (0.99, height), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-                fontsize=9, color=COLOURS["neutral"],
-            )  # fmt: skip
+            axes.axhline(
+                height, color=COLOURS["neutral"], linestyle=style, linewidth=1.2, label=name
+            )
     rows = [*values.values(), (optima or {}).values()]
     highest = max(height for heights in rows for height in heights)
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel, ylim=(0, 1.12 * highest))

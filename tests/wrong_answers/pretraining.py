@@ -111,7 +111,8 @@ def unigram(add=1.0, total=None, use="train", mean="tokens", log=math.log, sign=
         counts = [source.count(i) + add for i in range(vocab_size)]
         whole = len(source) if total == "raw" else sum(counts)
         losses = [sign * log(max(n, 1e-9) / whole) for n in counts]
-        over = held_out_ids if mean != "vocabulary" else range(vocab_size)
+        others = {"vocabulary": range(vocab_size), "distinct": set(held_out_ids)}
+        over = others.get(mean, held_out_ids)
         result = sum(losses[i] for i in over)
         return result if mean == "sum" else result / len(over)
 
@@ -171,6 +172,7 @@ WRONG = [
     ("unigram_loss", unigram(sign=1), "sign is wrong"),
     ("unigram_loss", unigram(mean="sum"), "the sum over"),
     ("unigram_loss", unigram(mean="vocabulary"), "mean over the vocabulary"),
+    ("unigram_loss", unigram(mean="distinct"), "asked twice"),
     ("unigram_loss", entropy, "entropy of the training"),
     ("unigram_loss", unigram(use="held out"), "seen the answers"),
     ("unigram_loss", unigram(total="raw"), "no longer sum to one"),
