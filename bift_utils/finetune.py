@@ -2,7 +2,9 @@
 
 `python -m bift_utils.finetune reviews.csv --text text --label label --output model/` does it all:
 it checks the table, shows what is in it, trains on L = λ·L_MLM + (1 − λ)·L_task, and saves the
-model with a report. `accelerate launch -m bift_utils.finetune …` uses several processes or GPUs.
+model with a report. For two GPUs write `accelerate launch --multi_gpu --num_processes 2` in place
+of `python`, for two processes on a CPU `torchrun --nproc_per_node 2`; the line "Training: …" ends
+with the number of processes.
 """
 
 import argparse
