@@ -196,10 +196,10 @@ def test_a_notebook_runs_from_an_empty_folder_with_the_wheel_alone(wheel, tmp_pa
 
 
 def printed(cell):
-    """Return what a compared cell has printed."""
+    """Return what a compared cell has printed, however it came in pieces."""
     if test_notebooks.IGNORED in cell.metadata.get("tags", []):
         return None
-    return [output.text for output in cell.get("outputs", []) if "text" in output]
+    return "".join(output.text for output in cell.get("outputs", []) if "text" in output)
 
 
 # --- the widgets of Colab ---

@@ -26,7 +26,9 @@ def code_cells(notebook):
 
 
 def prose(notebook):
-    return [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    """Return our texts; that of a Colab stamp is not ours."""
+    texts = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+    return [cell.source for cell in texts if cell.id != "colab-text"]
 
 
 def tags(cell):

@@ -1,0 +1,29 @@
+"""The maps of the series, in notebook 00 and in the README, say which notebooks there are."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXISTING = {path.name[:2]: path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
+ROW = re.compile(r"^\| \W*(\d\d) .*$", re.MULTILINE)
+
+
+def read_map(name):
+    if name == "README.md":
+        return (ROOT / name).read_text(encoding="utf-8")
+    cells = nbformat.read(ROOT / "notebooks" / EXISTING["00"], as_version=4).cells
+    (found,) = (cell.source for cell in cells if "The map of the series" in cell.source)
+    return found
+
+
+@pytest.mark.parametrize("name", ["00", "README.md"])
+def test_the_map_links_what_exists_and_nothing_else_is_in_preparation(name):
+    rows = {row.group(1): row.group(0) for row in ROW.finditer(read_map(name))}
+    assert list(rows) == [f"{number:02}" for number in range(9)]
+    for number, row in rows.items():
+        assert ("in preparation" in row) == (number not in EXISTING), row
+        if number in EXISTING and number != name:
+            assert f"{EXISTING[number]})" in row, row
