@@ -7,6 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from bift_utils.course.colab import BADGE
+
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SHORT = ("00", "08")  # no lower limit on words, two figures
@@ -26,9 +28,9 @@ def code_cells(notebook):
 
 
 def prose(notebook):
-    """Return our texts; that of a Colab stamp is not ours."""
+    """Return our texts; what a Colab stamp adds is not ours."""
     texts = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
-    return [cell.source for cell in texts if cell.id != "colab-text"]
+    return [BADGE.sub("", cell.source) for cell in texts if cell.id != "colab-text"]
 
 
 def tags(cell):

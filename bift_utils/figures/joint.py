@@ -171,6 +171,6 @@ def plot_cosines(cosines: Mapping[str, Mapping[str, Sequence[float]]], title: st
     )
     axes.set_xticks(range(len(parts)), list(parts))
     axes.set(ylabel="cosine of the gradients", ylim=(-1, 1))
-    axes.legend(loc="upper left", ncols=3)
+    axes.legend(loc="upper left")
     axes.set_title(title)
     return figure
