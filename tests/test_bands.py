@@ -55,3 +55,25 @@ def test_every_notebook_reports_something():
 
 def test_the_record_has_no_leftovers():
     assert set(recorded()) == {(notebook, name) for notebook, name, _, _ in bands()}
+
+
+def test_repeats_that_notebook_06_writes_out_are_the_recorded_ones():
+    cells = nbformat.read(HERE.parent / "notebooks" / "06_joint_training.ipynb", as_version=4).cells
+    written = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for cell in cells
+        if cell.cell_type == "code"
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("repeats", "recorded")
+    }
+    values = {name: v for (stem, name), v in recorded().items() if stem == "06_joint_training"}
+    whole = zip(
+        values["trained masked, tested whole (nats above exact)"],
+        values["trained clean, tested whole (nats above exact)"],
+        strict=True,
+    )
+    assert written["repeats"] == pytest.approx(values["class, gained by λ = 0.9 (nats)"], abs=6e-4)
+    holes = values["tested with holes: trained masked minus trained clean (nats)"]
+    assert written["recorded"]["tested with holes"] == pytest.approx(holes, abs=6e-4)
+    gaps = [masked - clean for masked, clean in whole]
+    assert written["recorded"]["tested whole"] == pytest.approx(gaps, abs=1.1e-3)

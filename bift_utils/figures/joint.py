@@ -16,12 +16,15 @@ PRECEDENTS = {
 }
 
 
-def _line(axes, height: float, name: str, style: str, place: float = 0.99) -> None:
+def _line(
+    axes, height: float, name: str, style: str, place: float = 0.99, below: bool = False
+) -> None:
     """Draw a named horizontal line: dotted for a baseline, dashed for an exact optimum."""
     axes.axhline(height, color=COLOURS["neutral"], linestyle=style, linewidth=1.2)
     axes.annotate(
-        name, (place, height), xycoords=("axes fraction", "data"), xytext=(0, 2),
-        textcoords="offset points", ha="right", va="bottom", fontsize=9, color=COLOURS["neutral"],
+        name, (place, height), xycoords=("axes fraction", "data"),
+        xytext=(0, -2 if below else 2), textcoords="offset points", ha="right",
+        va="top" if below else "bottom", fontsize=9, color=COLOURS["neutral"],
     )  # fmt: skip
 
 
@@ -130,7 +133,7 @@ def plot_weight_axis(
         _line(axes, 0.0, "plain fine-tuning", ":", place=0.86)
         if label in (lines or {}):
             name, height = lines[label]
-            _line(axes, height, name, ":", place=0.86)
+            _line(axes, height, name, ":", place=0.86, below=True)
     top = all_axes[0, 0]
     for i, (name, (low, high)) in enumerate(PRECEDENTS.items()):
         top.annotate(
