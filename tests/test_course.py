@@ -340,12 +340,12 @@ def delete_checks(notebook):
     return notebook
 
 
-SUBMISSIONS = {  # student: what is handed in, points for 06.1, 06.2, 06.3
-    "full": (lambda nb: answer(nb, {**RIGHT, "06.1": WARNS}), [1, 2, 3]),
-    "empty": (lambda nb: nb, [0, 0, 0]),
-    "wrong": (lambda nb: answer(nb, {**RIGHT, "06.2": STACKED, "06.3": RAISES}), [1, 0, 0]),
-    "tampered": (tamper, [0, 2, 0]),
-    "deleted": (delete_checks, [1, 2, 3]),
+SUBMISSIONS = {  # student: what is handed in, points for 06.1 to 06.5
+    "full": (lambda nb: answer(nb, {**RIGHT, "06.1": WARNS}), [1, 2, 3, 2, 3]),
+    "empty": (lambda nb: nb, [0, 0, 0, 0, 0]),
+    "wrong": (lambda nb: answer(nb, {**RIGHT, "06.2": STACKED, "06.3": RAISES}), [1, 0, 0, 2, 3]),
+    "tampered": (tamper, [0, 2, 0, 0, 0]),
+    "deleted": (delete_checks, [1, 2, 3, 2, 3]),
 }
 
 
@@ -377,7 +377,7 @@ def test_submissions_get_the_points_that_they_deserve(tmp_path):
     with Gradebook(f"sqlite:///{folder / 'gradebook.db'}") as book:
         for student in SUBMISSIONS:
             grades = book.find_submission_notebook(LAB, LAB, student).grades
-            assert sum(grade.max_score for grade in grades) == 6
+            assert sum(grade.max_score for grade in grades) == 11
             found[student] = [g.auto_score for g in sorted(grades, key=lambda grade: grade.name)]
     assert found == {student: points for student, (_, points) in SUBMISSIONS.items()}
 
