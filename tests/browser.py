@@ -20,14 +20,12 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="needs the extra `b
 ROOT = Path(__file__).parent.parent
 SAMPLES = Path(__file__).parent / "samples" / "browser"
 ALWAYS = ("00", "02", "03", "06")  # run here in any case; others when they hold controls
-VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def has_controls(path: Path) -> bool:
-    """Say whether a notebook imports an explorer or was saved with a widget."""
+    """Say whether a notebook shows an explorer; a progress bar is none."""
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    saved = any(VIEW in output.get("data", {}) for cell in cells for output in cell.outputs)
-    return saved or any("bift_utils.widgets" in cell.source for cell in cells)
+    return any("bift_utils.widgets" in cell.source for cell in cells)
 
 
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -54,6 +52,10 @@ def lab(tmp_path_factory):
 def test_notebook_in_the_browser(path, browser, lab, capsys):
     start = time.monotonic()
     found = visit(browser, *lab, f"notebooks/{path.name}")
+    if found.problems:  # a slow machine may lose a move once; a fault is there again
+        with capsys.disabled():
+            print(f"\n{path.stem}, once more after: {'; '.join(found.problems)}")
+        found = visit(browser, *lab, f"notebooks/{path.name}")
     with capsys.disabled():
         print(
             f"\n{path.stem}: {found.cells} cells run, {len(found.controls)} controls moved "
