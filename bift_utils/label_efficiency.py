@@ -32,6 +32,7 @@ UPDATES = {32: 60, 128: 99, 512: 150, 2048: 201, ALL: 300}  # task updates of 32
 SIZES = tuple(UPDATES)
 WEIGHTS = (0.0, 0.1, 0.23, 0.33, 0.5, 0.9, 0.952)
 AXIS_SIZES = (128, 2048)  # where the whole λ axis is run; the others take the nearer one's choice
+AXIS_SEEDS = range(5)  # the seeds of that axis, and of the runs at half the rate
 NEURAL = (
     "plain", "plain, same FLOPs", "TAPT", "joint", "joint, task-only finish", "alternating",
 )  # fmt: skip
@@ -143,11 +144,11 @@ def axis_size(labels: int) -> int:
 
 
 def choose_weight(rows: pandas.DataFrame, labels: int) -> float:
-    """Return the λ with the lowest mean validation loss over seeds at the nearer axis size.
+    """Return the λ with the lowest mean validation loss at the nearer axis size.
 
     Args:
-        rows: finished runs; only `method`, `labels`, `learning_rate`, `mlm_weight` and
-            `validation_loss` are looked at.
+        rows: finished runs; only the columns that name a run and `validation_loss` are looked at,
+            and only the seeds of the axis, so that later seeds cannot change the choice.
         labels: the number of labels of the runs that will use it.
 
     Raises:
@@ -157,7 +158,7 @@ def choose_weight(rows: pandas.DataFrame, labels: int) -> float:
     """
     size = axis_size(labels)
     axis = rows[(rows["method"] == "joint") & (rows["labels"] == size)]
-    axis = axis[axis["learning_rate"] == RATE]
+    axis = axis[(axis["learning_rate"] == RATE) & axis["seed"].isin(AXIS_SEEDS)]
     if axis.empty:
         raise ValueError(
             f"There are no joint runs with {size} labels; expected the λ axis, from which λ is "
@@ -166,31 +167,36 @@ def choose_weight(rows: pandas.DataFrame, labels: int) -> float:
     return float(axis.groupby("mlm_weight")["validation_loss"].mean().idxmin())
 
 
-def axis_cells(seeds: Sequence[int], size: int) -> Iterator[dict]:
+def axis_cells(size: int) -> Iterator[dict]:
     """Yield the runs of the λ axis at one size; λ = 0 is plain fine-tuning."""
-    for seed in seeds:
+    for seed in AXIS_SEEDS:
         for weight in WEIGHTS:
             method = "joint" if weight else "plain"
             yield {"method": method, "labels": size, "seed": seed, "mlm_weight": weight}
 
 
-def method_cells(seeds: Sequence[int], size: int, weight: float) -> Iterator[dict]:
-    """Yield the runs of all methods at one size, with the λ that validation chose."""
+def method_cells(seeds: Sequence[int], sizes: Sequence[int], weight: float) -> Iterator[dict]:
+    """Yield the runs of all methods, seed by seed, with the λ that validation chose."""
     for seed in seeds:
-        for method in (*NEURAL, "NBSVM"):
-            joint = method in ("joint", "joint, task-only finish", "alternating")
-            cell = {"method": method, "labels": size, "seed": seed}
-            yield {**cell, "mlm_weight": weight if joint else 0.0}
-        if size in AXIS_SIZES:
-            for method in HALF_RATE:
-                yield {
-                    "method": method, "labels": size, "seed": seed, "learning_rate": RATE / 2,
-                    "mlm_weight": weight if method == "joint" else 0.0,
-                }  # fmt: skip
+        for size in sizes:
+            for method in (*NEURAL, "NBSVM"):
+                joint = method in ("joint", "joint, task-only finish", "alternating")
+                cell = {"method": method, "labels": size, "seed": seed}
+                yield {**cell, "mlm_weight": weight if joint else 0.0}
+
+
+def half_rate_cells(size: int, weight: float) -> Iterator[dict]:
+    """Yield the runs at half the learning rate, at a size with a λ axis."""
+    for seed in AXIS_SEEDS:
+        for method in HALF_RATE:
+            yield {
+                "method": method, "labels": size, "seed": seed, "learning_rate": RATE / 2,
+                "mlm_weight": weight if method == "joint" else 0.0,
+            }  # fmt: skip
 
 
 def run_label_efficiency(options) -> None:
-    """Run what is missing in `options.output`, the smallest numbers of labels first."""
+    """Run what is missing in `options.output`: λ axis, methods seed by seed, half the rate."""
     results = ResultRows(options.output, COLUMNS, KEY)
     study, machine = Study(options.checkpoint), environment_report()
     about = {name: machine[name] for name in ("device", "torch", "transformers")}
@@ -199,14 +205,19 @@ def run_label_efficiency(options) -> None:
     }  # fmt: skip
     seeds = range(options.first_seed, options.first_seed + options.seeds)
 
-    def run(cells: list[dict], what: str) -> None:
-        for cell in tqdm(cells, desc=what, unit="run"):
+    def run(cells: Iterator[dict], what: str) -> None:
+        for cell in tqdm(list(cells), desc=what, unit="run"):
             row = {**common, **cell}
             if row not in results:
                 results.append({**row, **run_one(study, row), **about})
 
-    for size in AXIS_SIZES:
-        run(list(axis_cells(seeds, size)), f"λ axis, {size} labels")
-        for labels in (n for n in SIZES if axis_size(n) == size):
-            weight = choose_weight(pandas.read_csv(options.output), labels)
-            run(list(method_cells(seeds, labels, weight)), f"{labels} labels, λ = {weight:g}")
+    for size in options.axis_sizes:
+        run(axis_cells(size), f"λ axis, {size} labels")
+    weights = {
+        size: choose_weight(pandas.read_csv(options.output), size) for size in options.axis_sizes
+    }
+    for size, weight in weights.items():
+        sizes = [n for n in SIZES if axis_size(n) == size]
+        run(method_cells(seeds, sizes, weight), f"{sizes[0]} to {sizes[-1]} labels, λ = {weight:g}")
+    for size, weight in weights.items():
+        run(half_rate_cells(size, weight), f"half the rate, {size} labels")
