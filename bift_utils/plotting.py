@@ -229,26 +229,3 @@ def plot_seeds(
     axes.set_title(title, pad=18 if baselines else 6)
     axes.set_ylim(len(results) - 0.5, -0.5)
     return figure
-
-
-def plot_rows(picture, rows: Sequence[str], title: str) -> Figure:
-    """Draw a batch as squares: white for padding, grey for read, blue for read and asked for.
-
-    Args:
-        picture: (R, T) array of 0, 1 and 2 in that order of meaning.
-        rows: one name a row.
-        title: the finding.
-
-    Introduced in notebook 06.
-    """
-    from matplotlib.colors import ListedColormap
-
-    figure, axes = plt.subplots(figsize=(WIDTH, 0.9 + 0.3 * len(rows)))
-    colours = ListedColormap(["white", COLOURS["light"], COLOURS["mlm"]])
-    axes.pcolormesh(picture, cmap=colours, vmin=0, vmax=2, edgecolors="white", linewidth=2)
-    axes.set(title=title, xlabel="position in the row (token)")
-    axes.set_xticks([i + 0.5 for i in range(len(picture[0]))], range(len(picture[0])))
-    axes.set_yticks([i + 0.5 for i in range(len(rows))], rows)
-    axes.tick_params(length=0)
-    axes.invert_yaxis()
-    return figure

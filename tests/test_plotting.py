@@ -14,7 +14,6 @@ from bift_utils.plotting import (
     plot_bars,
     plot_curves,
     plot_history,
-    plot_rows,
     plot_seeds,
     use_series_style,
 )
@@ -57,7 +56,6 @@ def test_each_function_returns_a_figure_that_can_be_drawn():
         plot_history(history([2.0, 1.0], [0.7, 0.6]), "title"),
         plot_seeds({"a": [0.1, 0.2]}, {"a": (0.15, 0.1, 0.2)}, "title", "x", {"guess": 0.1}),
         plot_bift_chart(),
-        plot_rows([[0, 1], [2, 1]], ["one", "two"], "title"),
         plot_tokens(["a", "[MASK]"], ["not selected", "[MASK]"], ["", "film"], "title"),
         plot_shares({"ours": SHARES}, {"[MASK]": 80.0, "kept": 10.0}, "title"),
     ]
@@ -211,18 +209,6 @@ def test_baselines_of_seeds_are_dotted_and_named():
 
 
 # pictures
-
-
-def test_rows_are_drawn_first_on_top():
-    axes = plot_rows([[1, 2, 0], [1, 1, 1]], ["masked", "clean"], "t").axes[0]
-    mesh = axes.collections[0]
-    assert numpy.asarray(mesh.get_array()).reshape(2, 3).tolist() == [[1, 2, 0], [1, 1, 1]]
-    assert [to_hex(c).upper() for c in mesh.cmap([0, 1, 2])] == [
-        "#FFFFFF", COLOURS["light"], COLOURS["mlm"],
-    ]  # fmt: skip
-    assert axes.yaxis_inverted()
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["masked", "clean"]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "1", "2"]
 
 
 def test_tokens_are_boxes_and_only_selected_ones_are_asked_for():
