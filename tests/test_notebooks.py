@@ -141,3 +141,20 @@ def check_links(folder, text):
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
         if "://" not in target:
             assert (folder / target).exists(), f"the link to {target} leads nowhere"
+
+
+def test_setup_may_run_twice(path, monkeypatch, capsys):
+    """People run the first cells again whenever something looks odd: nothing may change by it."""
+    cells = read(path).cells
+    start = next(i for i, cell in enumerate(cells) if cell.source.startswith("## Setup"))
+    end = next(i for i, cell in enumerate(cells) if cell.source.startswith("## ") and i > start)
+    setup = [cell.source for cell in cells[start:end] if cell.cell_type == "code"]
+    assert setup
+    monkeypatch.chdir(path.parent)
+    space, printed, names = {"__name__": "__main__"}, [], []
+    for _ in range(2):
+        for source in setup:
+            exec(compile(source, path.name, "exec"), space)
+        printed.append(capsys.readouterr().out)
+        names.append(sorted(space))
+    assert printed[0] == printed[1] and names[0] == names[1]
