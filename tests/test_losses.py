@@ -43,6 +43,13 @@ def test_sequence_loss_is_the_mean_over_labelled_sentences():
     assert sequence_loss(logits[:0], labels[:0]).item() == 0.0
 
 
+@pytest.mark.parametrize("loss", [masked_lm_loss, sequence_loss])
+def test_a_single_answer_is_its_own_mean(loss):
+    logits = torch.tensor([[0.0, math.log(3.0)], [9.0, 0.0]])
+    labels = torch.tensor([0, IGNORE_INDEX])
+    assert loss(logits, labels).item() == pytest.approx(math.log(4), rel=1e-6)
+
+
 def test_joint_loss_weights_and_limits():
     mlm, task, nan = torch.tensor(4.0), torch.tensor(0.5), torch.tensor(float("nan"))
     assert joint_loss(mlm, task, 0.25).item() == pytest.approx(1.375)
