@@ -51,6 +51,7 @@ def test_reliability_leaves_small_bins_out():
     figure = heads.plot_reliability({"model": bins}, {"model": "task"}, "finding", least=20)
     diagonal, line = figure.axes[0].lines
     assert diagonal.get_linestyle() == "--"
+    numpy.testing.assert_array_equal(diagonal.get_xdata(), diagonal.get_ydata())
     numpy.testing.assert_allclose(line.get_xdata(), [0.65])
     numpy.testing.assert_allclose(line.get_ydata(), [1.0])
 

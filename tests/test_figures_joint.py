@@ -30,13 +30,15 @@ def test_weights_have_a_dot_a_seed_a_line_of_means_and_a_dashed_optimum():
 
 
 def test_methods_are_rows_with_both_lines():
-    results = {"a": [1.0, 2.0], "b": [3.0, 5.0]}
+    results = {"a": [1.0, 2.0, 6.0], "b": [3.0, 5.0, 7.0]}
     figure = joint.plot_methods(
         results, "finding", "nats", 0.5, ("λ = 0", 1.5), {"a": "task", "b": "joint"}
     )
     (axes,) = figure.axes
     rows = [list(line.get_xdata()) for line in axes.lines if line.get_marker() == "o"]
-    assert rows == [[1.0, 2.0], [3.0, 5.0]]
+    assert rows == list(results.values())
+    bars = [line.get_xdata()[0] for line in dashed(axes, "-") if line.get_marker() == "None"]
+    assert bars == [3.0, 5.0]  # the means
     assert [line.get_xdata()[0] for line in dashed(axes)] == [0.5]
     assert [line.get_xdata()[0] for line in dashed(axes, ":")] == [1.5]
     assert axes.yaxis_inverted()
@@ -51,6 +53,9 @@ def test_the_axis_of_weights_is_true_to_scale_and_names_the_precedents():
     (segments,) = drawn.lines[2]
     assert segments.get_segments()[1].tolist() == [[0.5, -3.0], [0.5, 1.0]]
     assert set(joint.PRECEDENTS) <= {text.get_text() for text in axes.texts}
+    bands = [(band.get_x(), band.get_x() + band.get_width()) for band in axes.patches]
+    for band, ends in zip(bands, joint.PRECEDENTS.values(), strict=True):
+        assert band == pytest.approx(ends, abs=0.003)
     assert len(dashed(axes, ":")) == 1
 
 

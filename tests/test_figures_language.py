@@ -44,19 +44,24 @@ def test_each_curve_has_its_own_dashed_floor():
 def test_positions_have_floors_and_one_scale():
     values = {"causal": [1.5, 1.0], "full": [1.0, 0.9]}
     excess = {"causal": [0.1, 0.0], "full": [0.0, 0.1]}
-    figure = language.plot_by_position(values, values, excess, "Found")
+    floors = {"causal": [1.4, 1.0], "full": [1.0, 0.8]}
+    figure = language.plot_by_position(values, floors, excess, "Found")
     left, right = figure.axes
-    assert [list(line.get_ydata()) for line in lines(left, "--")] == list(values.values())
+    assert [list(line.get_ydata()) for line in lines(left, "--")] == list(floors.values())
+    dots = [list(line.get_ydata()) for line in left.get_lines() if line.get_marker() != "None"]
+    assert dots == list(values.values())
     assert left.get_ylim() == right.get_ylim()
     drawn = [list(line.get_ydata()) for line in right.get_lines()[:2]]
     assert drawn == list(excess.values())
 
 
 def test_sides_are_rows_with_a_dotted_baseline():
-    figure = language.plot_sides({"both": (1.0, 0.9, 1.1), "left": (2.0, 1.8, 2.2)}, 3.0, "F", "x")
+    figure = language.plot_sides({"both": (1.0, 0.9, 1.3), "left": (2.0, 1.8, 2.2)}, 3.0, "F", "x")
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["both", "left"]
     assert [line.get_xdata()[0] for line in lines(axes, ":")] == [3.0]
+    whiskers = [bar.lines[2][0].get_segments()[0][:, 0].tolist() for bar in axes.containers]
+    assert whiskers == [pytest.approx([0.9, 1.3]), pytest.approx([1.8, 2.2])]
 
 
 def test_influence_has_a_dotted_zero():

@@ -19,6 +19,7 @@ def test_the_second_bar_is_as_long_as_the_evidence():
     prior, product, after = figure.axes
     assert [bar.get_width() for bar in product.patches] == pytest.approx([0.1, 0.3])
     assert product.get_xlim() == (0, pytest.approx(0.4))
+    assert [bar.get_x() for bar in product.patches] == pytest.approx([0.0, 0.1])  # end to end
     assert [bar.get_width() for bar in after.patches] == pytest.approx([0.25, 0.75])
     assert prior.get_xlim() == after.get_xlim() == (0, 1)
 
@@ -43,7 +44,9 @@ def test_reliability_leaves_small_bins_out():
     bins = reliability_bins(torch.stack([1 - p, p], 1), torch.ones(35, dtype=torch.long))
     figure = posterior.plot_reliability({"one": bins, "two": bins}, "F", "x", "y", least=20)
     axes = figure.axes[0]
-    assert axes.lines[0].get_linestyle() == "--"
+    diagonal = axes.lines[0]
+    assert diagonal.get_linestyle() == "--"
+    assert list(diagonal.get_xdata()) == list(diagonal.get_ydata())
     for marks in axes.collections:
         assert marks.get_offsets().tolist() == [pytest.approx([0.65, 1.0])]
     hollow, solid = (marks.get_facecolor()[0].tolist() for marks in axes.collections)

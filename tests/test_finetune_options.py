@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -60,6 +61,9 @@ def test_every_option_of_the_loop_reaches_it():
 def test_the_length_is_that_of_the_model_at_most(tiny_model):
     assert FinetuneOptions().length(tiny_model) == 16
     assert FinetuneOptions(max_length=5).length(tiny_model) == 5
+    long = SimpleNamespace(config=SimpleNamespace(max_position_embeddings=512))
+    assert FinetuneOptions().length(long) == 128  # more only where it is asked for
+    assert FinetuneOptions(max_length=400).length(long) == 400
     with pytest.raises(ValueError, match="max_length was given as 17; expected 3 to 16"):
         FinetuneOptions(max_length=17).length(tiny_model)
 

@@ -62,6 +62,15 @@ def test_it_learns_both_objectives(run):
     assert len(report["history"]["evaluations"]) == 16
 
 
+def test_what_was_measured_on_the_way_is_what_the_report_measures(run):
+    _, report, _ = run
+    history = report["history"]
+    best = next(row for row in history["evaluations"] if row["step"] == history["best_step"])
+    for name in ("accuracy", "loss"):
+        assert best[name] == pytest.approx(report["validation"][name], rel=1e-5), name
+    assert best["mlm_loss"] == pytest.approx(report["mlm"]["validation, after"], rel=1e-5)
+
+
 def test_the_folder_holds_all_and_nothing_lies_beside_it(run):
     output, report, _ = run
     assert sorted(path.name for path in output.iterdir()) == [

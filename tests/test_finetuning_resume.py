@@ -165,6 +165,11 @@ def test_a_finished_run_is_not_run_again(table, checkpoint, whole, monkeypatch):
     assert said == [f"The run is finished already; its model lies in {whole}."]
     assert report == json.loads((whole / MARK).read_text("utf-8"))
     assert (whole / "model.safetensors").stat().st_mtime_ns == before
+    with pytest.raises(FileExistsError, match="already holds a model"):  # of other options
+        finetune(
+            table, whole, resume=True, say=said.append, model=str(checkpoint),
+            **{**FAST, "epochs": 4},
+        )  # fmt: skip
 
 
 def test_with_other_options_it_is_refused(table, checkpoint, tmp_path, monkeypatch):

@@ -65,3 +65,9 @@ def test_the_model_itself_is_never_suggested():
 def test_a_checkpoint_that_is_not_installed_is_passed_over(monkeypatch, tmp_path):
     monkeypatch.setattr(inspection, "CANDIDATES", ("bift-mini", str(tmp_path / "none")))
     assert "Try the checkpoint" in suggest_checkpoint(RUSSIAN, "bift-mini")
+
+
+def test_a_checkpoint_that_knows_no_more_is_not_named(monkeypatch):
+    monkeypatch.setattr(inspection, "CANDIDATES", ("bift-mini",))
+    assert "knows them better" not in suggest_checkpoint(RUSSIAN, "another")
+    assert '"bift-mini" knows them better' in suggest_checkpoint(ENGLISH, "another")

@@ -154,6 +154,9 @@ def test_the_exact_model_is_at_the_floor_and_no_other_is(language, test):
     assert flat["loss"] == pytest.approx(math.log(2), abs=1e-6)
     assert flat["label_kl"] == pytest.approx(math.log(2) - test.label_entropy, abs=1e-6)
     assert flat["token_kl"] > 0.01
+    assert flat["accuracy"] == pytest.approx(float(test.label_posterior[:, 0].mean()))
+    sharp = evaluate_heads(Oracle(language, power=3.0), test)  # as right, but too sure
+    assert sharp["accuracy"] == pytest.approx(test.best_accuracy) and sharp["label_kl"] > 0.01
 
 
 def test_training_brings_both_heads_nearer(language, test):
@@ -166,3 +169,15 @@ def test_training_brings_both_heads_nearer(language, test):
     after = evaluate_heads(model, test)
     assert after["label_kl"] < 0.5 * before["label_kl"]
     assert after["token_kl"] < 0.5 * before["token_kl"]
+
+
+def test_each_head_is_asked_about_its_own_text(language, test):
+    class Watched(Oracle):
+        def forward(self, ids, attention_mask=None, masked_positions=None, sequence_rows=None):
+            seen["label" if masked_positions is None else "token"] = ids
+            return super().forward(ids, attention_mask, masked_positions, sequence_rows)
+
+    seen = {}
+    evaluate_heads(Watched(language), test)
+    assert torch.equal(seen["label"], test.tokens)
+    assert torch.equal(seen["token"], test.corrupted)

@@ -1,5 +1,6 @@
 import csv
 import itertools
+import math
 
 import pandas
 import pytest
@@ -7,11 +8,18 @@ import torch
 from conftest import tiny_config
 
 from bift_utils import label_efficiency as study_module
-from bift_utils import study
-from bift_utils.data import LabelledTexts, encode_texts
+from bift_utils import label_runs, study
+from bift_utils.data import EncodedTexts, LabelledTexts, encode_texts
 from bift_utils.flops import FlopMeter
+from bift_utils.history import History
 from bift_utils.label_efficiency import axis_size, choose_weight, draw_labelled, method_cells
-from bift_utils.label_runs import LabelledAndText, loader_flops, pack_scores, unpack_scores
+from bift_utils.label_runs import (
+    LabelledAndText,
+    Material,
+    loader_flops,
+    pack_scores,
+    unpack_scores,
+)
 from bift_utils.loading import save_checkpoint
 from bift_utils.modeling import new_model
 from bift_utils.training import TrainingConfig, train
@@ -95,6 +103,7 @@ def test_the_stored_scores_come_back():
     p = torch.tensor([0.003, 0.2, 0.5, 0.9, 0.99])
     back = unpack_scores(pack_scores(torch.stack([1 - p, p], 1)))
     assert torch.allclose(back, p.double(), atol=0.007)
+    assert ((back > 0.5) == (p > 0.5)).all()  # a tie stays class 0
     sure = unpack_scores(pack_scores(torch.tensor([[1.0, 0.0], [0.0, 1.0]])))
     assert sure[0] < 0.002 and sure[1] > 0.998
 
@@ -181,3 +190,41 @@ def test_the_transfer_reviews_have_both_classes_and_were_never_read():
     assert 60 < sum(reviews.labels) < 140
     known, _ = study_module.split_reviews(study_module.load_reviews("imdb").texts)
     assert not set(reviews.texts) & set(known)
+
+
+def material(tokenizer):
+    pool = make_reviews()
+    part = pool.take(range(0, len(pool), 9))  # some of each length
+    both = part, encode_texts(tokenizer, part.texts, part.labels)
+    return Material(both, both, both, both, both[1])
+
+
+def test_answers_come_back_in_the_order_of_the_texts(tokenizer, tiny_model):
+    encoded = material(tokenizer).train[1]
+    together = label_runs.neural_probabilities(tiny_model, tokenizer, encoded)
+    for i, ids in enumerate(encoded.input_ids):
+        one = EncodedTexts([ids], [encoded.labels[i]])
+        alone = label_runs.neural_probabilities(tiny_model, tokenizer, one)
+        torch.testing.assert_close(together[i : i + 1], alone)
+
+
+def test_the_loss_that_chooses_is_that_of_the_weights_kept(tokenizer, tiny_model, monkeypatch):
+    losses = [{"step": i + 1, "loss": loss} for i, loss in enumerate((0.9, 0.4, 0.7))]
+    monkeypatch.setattr(label_runs, "train", lambda *_: History([], losses, best_step=2))
+    options = {"method": "joint", "mlm_weight": 0.1, "updates": 3, "learning_rate": 3e-4,
+               "precision": "fp32"}  # fmt: skip
+    found = label_runs.fine_tune(tiny_model, tokenizer, material(tokenizer), options, seed=0)
+    assert (found["validation_loss"], found["best_update"]) == (0.4, 2)
+
+
+def test_validation_chooses_the_strength_of_counted_words(tokenizer, monkeypatch):
+    def certain(known, labels, asked, strength):
+        sure = {0.1: 0.6, 1.0: 0.9, 10.0: 0.7}[strength]
+        right = torch.tensor([sure if "good" in text else 1 - sure for text in asked])
+        return torch.stack([1 - right, right], 1)
+
+    monkeypatch.setattr(label_runs, "nbsvm_probabilities", certain)
+    chosen, found = label_runs.counted_words(material(tokenizer))
+    assert chosen["strength"] == 1.0
+    assert chosen["validation_loss"] == pytest.approx(-math.log(0.9), abs=1e-6)
+    assert float(found["test"].max()) == pytest.approx(0.9)

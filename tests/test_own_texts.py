@@ -52,11 +52,12 @@ def test_a_text_without_a_class_that_equals_a_held_out_one_is_left_out(tmp_path,
     rows = films(100)
     parts = prepare(tmp_path, tokenizer, rows).parts
     leaks = [(text.upper(), "") for text in (parts["test"].texts[0], parts["validation"].texts[0])]
+    leaks.append((parts["test"].texts[1].replace(" ", "  "), ""))
     harmless = [(parts["train"].texts[0], "")]
     texts = prepare(tmp_path, tokenizer, [*rows, *leaks, *harmless])
     assert texts.parts == parts
     assert texts.encoded["train"].labels.count(IGNORE_INDEX) == 1
-    assert "Texts without a class that equal a held-out text, left out: 2." in texts.lines
+    assert "Texts without a class that equal a held-out text, left out: 3." in texts.lines
 
 
 def test_no_text_is_on_two_sides(tmp_path, tokenizer):

@@ -262,6 +262,16 @@ def test_the_two_ways_through_the_chart_differ_without_colour():
     assert sorted(styles) == ["-", "-", "--", "--"]
 
 
+def test_each_way_of_the_chart_starts_at_its_own_text():
+    axes = plot_bift_chart().axes[0]
+    heights = {text.get_text(): text.get_position()[1] for text in axes.texts if text.get_text()}
+    clean, masked = (
+        next(y for name, y in heights.items() if part in name) for part in ("as it is", "masked\n")
+    )
+    starts = [(t.arrow_patch.get_linestyle(), t.xyann[1]) for t in axes.texts if not t.get_text()]
+    assert sorted(starts) == [("-", clean), ("-", clean), ("--", masked), ("--", masked)]
+
+
 # style
 
 

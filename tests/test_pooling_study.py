@@ -55,3 +55,16 @@ def test_committed_results_are_complete():
     assert list(table.columns) == list(pooling_study.COLUMNS)
     assert len(table) == 15 and not table.duplicated(["pooling", "set"]).any()
     assert set(table["train_texts"]) == {768} and set(table["test_texts"]) == {1000}
+
+
+def test_the_test_texts_are_scored(monkeypatch, tokenizer):
+    scored = []
+    monkeypatch.setattr(pooling_study, "train", lambda *_: None)
+    monkeypatch.setattr(
+        pooling_study, "evaluate_sequence", lambda model, loader: scored.append(loader.dataset)
+    )
+    reviews = load_reviews("rotten_tomatoes")
+    few, test = reviews.take(range(8)), reviews.take(range(8, 13))
+    pooling_study.fine_tune(tokenizer, few, test, "cls", seed=0, epochs=1)
+    (part,) = scored
+    assert part.labels == test.labels and len(part) == 5

@@ -34,6 +34,8 @@ def test_the_log_has_its_lines_its_plateau_and_both_losses():
         assert [8.0, 6.5, 6.0, 5.0] in curves and [6.6, 5.5] in curves
         (band,) = axes.patches
         assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((2.0, 3.0))
+    upright = [x.get_xdata()[0] for x in right.lines if list(x.get_ydata()) == [0, 1]]
+    assert upright == [3.5]  # where the second stage begins
     assert left.get_ylabel().endswith("(nats a blank)")
     assert "millions" in right.get_xlabel()
     names = [text.get_text() for text in figure.legends[0].texts]

@@ -86,3 +86,8 @@ def test_the_figure_is_a_picture_and_changes_no_style(tmp_path):
     save_history_figure(history, tmp_path / "history.png")
     assert (tmp_path / "history.png").read_bytes().startswith(b"\x89PNG")
     assert dict(plt.rcParams) == before and not plt.get_fignums()
+
+
+def test_a_line_break_in_a_text_does_not_end_its_row(report):
+    report["errors"][0]["text"] = "two\nlines"
+    assert "| two lines | b\\|c | a | 0.900 |" in report_lines(report)

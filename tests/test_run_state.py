@@ -162,3 +162,10 @@ def test_a_finished_run_leaves_no_state(output, folder):
     forget_state(output)
     assert not state_folder(output).exists()
     forget_state(output)
+
+
+@pytest.mark.parametrize("name", [OPTIONS, STATE, PREVIOUS])
+def test_a_file_half_written_when_it_was_killed_is_no_obstacle(output, folder, name):
+    (folder / f"{name}.partial").write_bytes(b"half")
+    start(output, resume=True)
+    assert number(folder) == 2
