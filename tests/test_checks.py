@@ -16,8 +16,9 @@ import bift_utils.checks
 from bift_utils import masking_zoo as zoo
 from bift_utils.checks import masking as masking_checks
 from bift_utils.checks import practice_maskers as practice
-from bift_utils.checks.core import is_stub
+from bift_utils.checks.core import Mistake, is_stub
 from bift_utils.masking import mask_tokens
+from bift_utils.runtime import make_generator
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 CHECKS = {
@@ -132,6 +133,29 @@ def test_tolerances_are_derived():
     assert stats.binom.sf(high, n, 0.8) + stats.binom.cdf(low - 1, n, 0.8) <= 1e-10
     for as_mask, kept in ((0.81, 0.09), (0.8, 0.18), (1.0, 0.0), (0.9, 0.09)):
         assert passes(as_mask, kept) <= 1e-10
+
+
+def test_kept_tokens_have_a_narrow_band_of_their_own():
+    n = 150_000
+    for errors, right in ((5, True), (-5, True), (8, False), (-8, False)):
+        kept = round(0.1 * n + errors * (0.1 * 0.9 * n) ** 0.5)
+        counts = [round(0.8 * n), round(0.2 * n) - kept, kept]
+        if right:
+            masking_checks._check_shares(counts)
+        else:
+            with pytest.raises(Mistake, match="expected 80/10/10"):
+                masking_checks._check_shares(counts)
+
+
+def test_a_masker_with_bad_luck_once_and_good_luck_once_is_right_in_the_long_run():
+    ids, config = zoo.practice_batch()
+    masker, errors = practice.counted_out(4.5, -4.5), []
+    for seed in (0, 1):
+        corrupted, labels = masker(ids.clone(), config, make_generator(seed))
+        selected = labels != -100
+        n, kept = int(selected.sum()), int((corrupted == ids)[selected].sum())
+        errors.append((kept - 0.1 * n) / (0.1 * 0.9 * n) ** 0.5)
+    assert errors == pytest.approx([4.5, -4.5], abs=0.01)
 
 
 def test_an_ellipsis_in_an_index_is_no_stub(tmp_path):

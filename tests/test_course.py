@@ -15,10 +15,11 @@ import pytest
 import torch
 
 from bift_utils import masking
-from bift_utils.checks import joint_training
+from bift_utils.checks import core, joint_training
 from bift_utils.checks import masking as masking_checks
 from bift_utils.checks.core import CheckResult
 from bift_utils.course import __main__ as course
+from bift_utils.course import colab
 from bift_utils.course.editions import CONFIG, course_edition, plain_edition
 from bift_utils.course.grading import require_passed
 from bift_utils.course.notebooks import (
@@ -98,6 +99,9 @@ def test_a_solution_stands_in_the_body_of_its_stub():
     space = {}
     exec(cell, space)
     assert space["f"](1.2) == 3
+    helped = "def f(x):\n    return twice(x)\n\n\ndef twice(x):\n    return 2 * x\n"
+    exec(solution_cell(stub, helped, "f"), space := {})
+    assert space["f"](2) == 4
 
 
 @pytest.mark.parametrize(
@@ -139,6 +143,22 @@ def test_the_student_edition_keeps_all_but_the_solutions(stem):
         assert f"### Exercise {exercise.number}: {exercise.title}" in text_of(plain)
         assert exercise.solution not in text_of(plain)
     assert text_of(plain).count("<details>") == text_of(plain).count("</details>")
+
+
+@pytest.mark.parametrize("edition", [plain_edition, course_edition])
+def test_a_stamp_does_not_lead_students_to_the_solutions(edition):
+    stamped = colab.stamp_notebook(NOTEBOOKS[LAB], f"{LAB}.ipynb", "mary/bift")
+    made = edition(stamped, LAB, STEMS)
+    assert not colab.BADGE.search(text_of(made))
+    if edition is course_edition:
+        assert made == edition(NOTEBOOKS[LAB], LAB, STEMS)
+
+
+def test_a_link_to_a_section_still_leads_there():
+    cell = {"cell_type": "markdown", "metadata": {}, "source": ["[s](06_joint_training.ipynb#6.3)"]}
+    notebook = {"cells": [{**cell, "source": ["# title"]}, cell]}
+    made = plain_edition(notebook, "05", [LAB])
+    assert source(made["cells"][1]) == "[s](06_joint_training.ipynb#6.3)"
 
 
 def test_links_lead_only_to_what_is_there():
@@ -201,6 +221,13 @@ def test_a_check_that_was_written_over_is_not_believed(monkeypatch):
         require_passed("joint_training", "check_joint_loss", lambda m, t, w: m + t)
 
 
+def test_a_core_that_was_written_over_is_not_believed(monkeypatch):
+    passed = CheckResult("06.1", "passed")
+    monkeypatch.setattr(core, "run_check", lambda *given: passed)
+    with pytest.raises(AssertionError, match=r"06\.1: failed"):
+        require_passed("joint_training", "check_joint_loss", lambda m, t, w: m + t)
+
+
 def test_random_exercises_are_graded_on_other_draws_too(capsys):
     """A masker that is right for the seeds of the visible check alone."""
     seen = set()
@@ -252,6 +279,7 @@ def test_the_command_writes_both_editions(tmp_path, capsys, monkeypatch):
         (["new", "--checkout", "full"], "There are no notebooks in full"),
         (["--colab", "mary"], "'mary' is not OWNER/REPO: write the two names"),
         (["--colab", "https://github.com/mary/bift"], "is not OWNER/REPO"),
+        (["--colab", "mary/bift/tree/main"], "is not OWNER/REPO"),
         (["new", "--colab", "mary/bift"], "Give one of OUT, --colab OWNER/REPO and --no-colab"),
         ([], "Give one of OUT"),
     ],

@@ -3,6 +3,7 @@ import itertools
 import json
 import random
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -180,6 +181,22 @@ def test_the_log_has_every_step_and_counts_tokens(whole):
     tokens = [0] + [int(row["tokens"]) for row in rows]
     most = CONFIG.batch_windows * CONFIG.positions
     assert all(0 < b - a <= most for a, b in itertools.pairwise(tokens))
+    stream = training_windows(whole.reviews, whole.tokenizer, CONFIG, 0)
+    read = (sum(map(len, windows)) for _, windows in itertools.islice(stream, 12))
+    assert tokens[1:] == list(itertools.accumulate(read))  # padding is no text
+
+
+def test_the_log_validates_on_held_out_reviews(tmp_path, monkeypatch):
+    seen, batches = [], pretraining.validation_batches
+
+    def watched(reviews, *rest, **options):
+        seen.append(reviews)
+        return batches(reviews, *rest, **options)
+
+    monkeypatch.setattr(pretraining, "validation_batches", watched)
+    run = PretrainingRun(tmp_path, CONFIG)
+    run.train(1)
+    assert len(seen) == 1 and seen[0] is run.held_out is not run.reviews
 
 
 def test_the_tokenizer_never_sees_a_held_out_review(tmp_path, monkeypatch):
@@ -291,6 +308,23 @@ def test_updates_use_the_rate_of_their_step(tmp_path):
     rates = [optimizer.param_groups[0]["lr"] for optimizer in run.optimizers]
     expected = [CONFIG.muon_learning_rate, CONFIG.learning_rate]
     assert rates == pytest.approx([rate * 2 / 3 for rate in expected])  # 2 of 3 steps of warm-up
+
+
+def test_gradients_are_clipped_to_a_length_of_one(tmp_path):
+    run = PretrainingRun(tmp_path, replace(CONFIG, initializer_range=0.5))
+    _, windows = next(training_windows(run.reviews, run.tokenizer, run.config, 0))
+    batch, lengths = run.make_batch(0, windows), []
+
+    def length():
+        grads = [p.grad.flatten() for p in run.model.parameters() if p.grad is not None]
+        lengths.append(float(torch.cat(grads).norm()))
+
+    training_step(run.model, move_batch(batch, run.model.device), 1.0)["loss"].backward()
+    length()
+    run.model.zero_grad()
+    run.optimizers = [SimpleNamespace(param_groups=[{}], step=length, zero_grad=lambda: None)] * 2
+    run.update(batch)
+    assert lengths[0] > 1.5 and lengths[1:] == pytest.approx([1.0, 1.0], abs=1e-4)
 
 
 def test_a_model_learns(tmp_path):

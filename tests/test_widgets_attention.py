@@ -75,7 +75,9 @@ def test_each_choice_draws_its_own_table(viewer, tokenizer):
     drawn = viewer.handle.shown[-1].axes[0].collections[0].get_array()
     assert torch.equal(torch.tensor(drawn), weights[1, 0])
     right = float(weights[1, 0].triu(1).sum() / weights.shape[-1])
-    assert f"{right:.0%} to the right" in viewer.status.value
+    special = float(weights[1, 0][:, [0, -1]].sum() / weights.shape[-1])
+    shares = f"{right:.0%} to the right and {special:.0%} to [CLS] and [SEP]"
+    assert shares in viewer.status.value and f"{special:.0%}" != f"{1 - special:.0%}"
     assert len(viewer.handle.shown) == 2
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bift_utils.forward_backward import CorruptionChannel
-from bift_utils.oracle import small_bert
+from bift_utils.oracle import kl_divergence, small_bert, token_log_probabilities
 from bift_utils.plotting import plt
 from bift_utils.runtime import make_generator, set_seed
 from bift_utils.synthetic import MarkovLanguage
@@ -70,7 +70,9 @@ def test_a_move_redraws(explorer):
     figure = explorer.handle.shown[-1]
     expected = LANGUAGE.cavity_posterior(torch.tensor([[1, 3, 1]]))[0, 1]
     assert bars(figure, 2) == pytest.approx(expected.tolist())
-    assert "KL(exact ‖ network)" in explorer.status.value
+    answer = token_log_probabilities(explorer.networks["100/0/0"][1], torch.tensor([[1, 3, 1]]))
+    distance = float(kl_divergence(expected, answer[0, 1]))
+    assert f"KL(exact ‖ network): {distance:.3f} nats" in explorer.status.value
     assert figure._suptitle.get_text() == f"b {MASK} b: what is word 2?"
     figure.savefig(io.BytesIO(), format="png")  # dollar signs are no formula
 

@@ -30,7 +30,9 @@ def test_a_move_draws_the_differences_of_the_grid(explorer):
     figure = explorer.handle.shown[-1]
     expected = [100 * d for d in paired(GRID, {"mlm_weight": 0.5}, "test_accuracy")]
     assert seeds_of(figure) == [pytest.approx(expected)]
+    grey = next(line for line in figure.axes[0].lines if list(line.get_xdata()) == list(WEIGHTS))
     mean, low, high = paired_interval(expected)
+    assert grey.get_ydata()[WEIGHTS.index(0.5)] == pytest.approx(mean)  # on the same scale
     assert f"{mean:+.1f} points [{low:+.1f}, {high:+.1f}]" in explorer.status.value
     assert "2.0 times the rows" in explorer.status.value
     assert "λ = 0.5" in figure.axes[0].get_title(loc="left") + figure.axes[0].get_title()

@@ -93,6 +93,8 @@ WRONG = [
     ("mean_pool", lambda h, m: masked_sum(h, m) / m.sum(), "whole batch"),
     ("mean_pool", lambda h, m: (h * m.unsqueeze(-1)).amax(1), "largest value"),
     ("mean_pool", lambda h, m: h.mean(0), r"shape \(2, 2\), got \(3, 2\)"),
+    ("mean_pool", lambda h, m: masked_sum(h, m) / m.sum(1, keepdim=True).clamp(max=3),
+     "for any batch size"),
     ("mean_pool", in_place, "changed its inputs"),
     ("mean_pool", lambda h, m: None, "Is a `return` missing"),
     ("mean_pool", lambda h, m: h.tolist(), "Expected a tensor, got list"),

@@ -75,6 +75,16 @@ def unnormalised(m, t, s):
     return loss, float(torch.exp(-s[0].detach()) / 2)
 
 
+def detached_weights(m, t, s):
+    weights = torch.exp(-s.detach()) / 2
+    return weights[0] * m + weights[1] * t + s.sum() / 2, float(weights[0] / weights.sum())
+
+
+def reordered(y, m):
+    rows, blanks = torch.full_like(y, -100), torch.full_like(m, -100)
+    return torch.cat([y.flip(0), rows]), torch.cat([blanks, m])
+
+
 WRONG = [
     ("joint_loss", lambda m, t, w: (1 - w) * m + w * t, "weights are swapped"),
     ("joint_loss", lambda m, t, w: w * m + t, "task loss has lost its weight"),
@@ -96,6 +106,7 @@ WRONG = [
      "clean row still has masked-LM labels"),
     ("joint_rows", lambda y, m: (torch.stack([y, y]), torch.stack([m, m])), "expected shapes"),
     ("joint_rows", lambda y, m: (y.fill_(-100), m), "changed its inputs"),
+    ("joint_rows", reordered, "Clean rows come first with their classes"),
     ("joint_rows", lambda y, m: y, "Expected two tensors"),
     ("early_stopping", lambda s, p: (s.index(max(s)), len(s) - 1), "stopped never sees"),
     ("early_stopping", early("last"), "Keep the best weights, not the last"),
@@ -118,6 +129,7 @@ WRONG = [
     ("uncertainty_loss", uncertainty(power=0.5), "divided by 2σ"),
     ("uncertainty_loss", uncertainty(power=-1.0), "multiplied by σ²"),
     ("uncertainty_loss", uncertainty(keep=False), "cannot be learnt"),
+    ("uncertainty_loss", detached_weights, "Is a part of the total detached"),
     ("uncertainty_loss", unnormalised, "share of their sum"),
     ("uncertainty_loss", lambda m, t, s: (m + t) / 2, "Expected two values"),
 ]  # fmt: skip

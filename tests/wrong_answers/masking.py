@@ -141,6 +141,8 @@ WRONG = [
     ("find_faults", find_faults(both=False), "80/2/18"),
     ("find_faults", find_faults(tolerance=30.0), "81/10/9"),
     ("find_faults", lambda *a: find_faults()(*a) - {zoo.HIDES_SPECIALS}, "what has a label"),
+    ("find_faults", lambda *a: (found := find_faults()(*a)) and found | {zoo.CHANGES_OTHERS},
+     "is also accused of"),
     ("find_faults", lambda *a: {zoo.IN_PLACE} & find_faults()(*a) or find_faults()(*a),
      "its faults are"),
 ]  # fmt: skip

@@ -65,6 +65,7 @@ WRONG = [
      "0 · NaN is NaN"),
     ("whole_loss", lambda m, n: weighted(m, n, hide=True), "over two blanks was hidden"),
     ("whole_loss", never_zero, "Your function raised ZeroDivisionError"),
+    ("whole_loss", lambda m, n: weighted(m, n) if sum(n) else float("nan"), "without any blank"),
     ("whole_loss", lambda m, n: 3.25, "mean of 2, 2 and 5"),
     ("whole_loss", lambda m, n: 7.0, "Four blanks cost"),
 ]  # fmt: skip
