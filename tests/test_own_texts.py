@@ -83,6 +83,13 @@ def test_the_lengths_are_those_before_the_split_and_after_the_cut(tmp_path, toke
     assert max(max(encoded.lengths) for encoded in texts.encoded.values()) == 32
 
 
+def test_cut_texts_of_all_parts_are_counted(tmp_path, tokenizer):
+    rows = [*films(100), *[("a " * (100 + i), "good") for i in range(20)]]
+    texts = prepare(tmp_path, tokenizer, rows, max_length=32)
+    assert 0 < texts.encoded["train"].num_cut < 20
+    assert "Cut at 32 tokens: 20 texts (16.7 %)." in texts.lines
+
+
 def test_without_classes_the_texts_are_split_all_the_same(tmp_path, tokenizer):
     texts = prepare(tmp_path, tokenizer, films(100), weight=1.0, label=None)
     assert texts.lines[0].startswith("Texts: 100 (")
