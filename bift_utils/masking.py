@@ -95,8 +95,7 @@ def first_pieces(
     """
     inside = continues[input_ids]
     inside[..., 1:] &= ordinary[input_ids[..., :-1]]
-    inside[..., :1] = False
-    positions = torch.arange(input_ids.shape[-1]).expand(input_ids.shape)
+    positions = torch.arange(input_ids.shape[-1]).expand(input_ids.shape)  # the first is 0 anyway
     return positions.masked_fill(inside, 0).cummax(-1).values
 
 

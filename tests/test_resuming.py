@@ -69,6 +69,47 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
         assert torch.equal(value, resumed.state_dict()[name]), name
 
 
+def test_a_stage_that_stopped_early_is_not_taken_up_again(tokenizer, encoded, tmp_path):
+    config = replace(CONFIG, epochs=9, patience=2, finish_epochs=2)
+
+    def go(killed_at=None):
+        set_seed(0)
+        model = new_model(tiny_config(tokenizer))
+        collator = JointCollator(tokenizer, make_generator(1), 0.3, mlm_probability=0.3)
+        losses = iter([1.0, 2.0, 3.0, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0])  # stops at the third
+        seen = []
+
+        def evaluate(model):
+            seen.append(len(seen))
+            if killed_at is not None and len(seen) > killed_at:
+                raise Killed
+            return {"loss": next(losses)}
+
+        for _ in range(skipped):
+            next(losses)
+        loader = make_loader(encoded, collator, 8, seed=0)
+        return train(model, loader, config, evaluate, checkpoint=tmp_path / "state.pt")
+
+    skipped = 0
+    with pytest.raises(Killed):
+        go(killed_at=5)  # three in the first stage, two in the finish
+    skipped = 5
+    history = go()
+    assert [row["loss"] for row in history.evaluations] == [
+        1.0,
+        2.0,
+        3.0,
+        0.5,
+        0.4,
+        0.3,
+        0.2,
+        0.1,
+        0.0,
+    ]
+    steps = [row["step"] for row in history.evaluations]
+    assert history.finish_from == steps[2] and steps == sorted(set(steps))
+
+
 def test_saving_changes_nothing(tokenizer, encoded, tmp_path):
     without = run(tokenizer, encoded, CONFIG, None)
     with_state = run(tokenizer, encoded, CONFIG, None, tmp_path / "state.pt")

@@ -56,6 +56,36 @@ def test_the_generator_decides_every_draw():
     assert first.tokens.dtype == first.states.dtype == first.labels.dtype == torch.int64
 
 
+MAKERS = {
+    "markov": lambda g, **options: MarkovLanguage.random(4, g, **options),
+    "hidden": lambda g, **options: HiddenMarkovLanguage.random(3, 4, g, **options),
+    "classes": lambda g, **options: ClassConditionalLanguage.random(2, 3, 4, g, **options),
+}
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_a_seed_keeps_its_language_and_no_other_has_it(make):
+    tables = [make(generator(seed)).tables.transition for seed in range(300)]
+    assert len({tuple(table.flatten().tolist()) for table in tables}) == 300
+    torch.manual_seed(7)  # the global stream has no say
+    language = make(generator(5))
+    assert torch.equal(language.tables.transition, tables[5])
+    same = make(generator(5), concentration=0.3)
+    assert torch.equal(language.tables.transition, same.tables.transition)
+    # the first word has rows of its own: they are none of the transitions
+    start, moves = language.tables.start.flatten(), language.tables.transition.flatten()
+    assert not set(start.tolist()) & set(moves.tolist())
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_estimates_follow_their_generator(make):
+    language, found = make(generator(1)), []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        found.append(language.estimate_entropies(5, 50, generator(3)))
+    assert str(found[0]) == str(found[1])
+
+
 def test_lower_concentration_is_more_predictable():
     means = [
         MarkovLanguage.random(10, generator(0), concentration).entropies(10).given_left.mean()

@@ -6,6 +6,7 @@ from conftest import tiny_config
 from torch.nn import functional
 from transformers import BertForSequenceClassification, get_linear_schedule_with_warmup
 
+from bift_utils import training
 from bift_utils.data import encode_texts, make_loader
 from bift_utils.evaluation import evaluate_sequence
 from bift_utils.losses import IGNORE_INDEX
@@ -196,6 +197,26 @@ def test_an_interrupt_leaves_model_and_history_usable(tokenizer, encoded):
     assert history.stopped == "stopped by hand"
     assert len(history.steps) == 3
     assert torch.isfinite(model.classifier.weight).all()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"schedule": "alternating"}, {"schedule": "alternating", "task_updates_per_mlm": 2},
+     {"finish_epochs": 1}],
+)  # fmt: skip
+def test_the_rate_falls_to_zero_with_the_last_update(tokenizer, encoded, options, monkeypatch):
+    planned = []
+    made = training.get_linear_schedule_with_warmup
+    monkeypatch.setattr(
+        training, "get_linear_schedule_with_warmup",
+        lambda *arguments: planned.append(arguments) or made(*arguments),
+    )  # fmt: skip
+    model = new_model(tiny_config(tokenizer))
+    config = TrainingConfig(epochs=2, warmup_share=0.5, **options)
+    history = train(model, joint_loader(tokenizer, encoded, 0.3), config)
+    assert sum(total for _, _, total in planned) == len(history.steps)
+    assert [warmup for _, warmup, _ in planned] == [round(0.5 * total) for *_, total in planned]
+    assert (history.finish_from is None) == ("finish_epochs" not in options)
 
 
 def test_same_seed_same_weights(tokenizer, encoded):

@@ -72,6 +72,17 @@ def test_pieces_of_a_word_have_outcomes_of_their_own():
     assert within(together, int(both.sum()), 0.64)
 
 
+def test_same_generator_same_masks_whatever_the_global_stream():
+    ids, found = words(200), []
+    for seed in (1, 2, 3):
+        torch.manual_seed(seed)
+        found.append(mask_tokens(ids, config(mlm_probability=0.3), make_generator(4)))
+    for masked, labels in found[1:]:
+        assert torch.equal(masked, found[0][0]) and torch.equal(labels, found[0][1])
+    other, _ = mask_tokens(ids, config(mlm_probability=0.3), make_generator(5))
+    assert not torch.equal(other, found[0][0])
+
+
 def test_special_tokens_stay_and_the_input_too():
     ids = torch.tensor([[CLS, A, C1, B, SEP, PAD]]).repeat(2000, 1)
     before = ids.clone()
@@ -106,6 +117,8 @@ def test_whole_words_from_a_tokenizer():
     config = MaskingConfig.from_tokenizer(tokenizer, whole_words=True, mlm_probability=0.3)
     tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
     assert config.continues.tolist() == [token.startswith("##") for token in tokens]
+    assert config.mlm_probability == 0.3
+    assert MaskingConfig.from_tokenizer(tokenizer).continues is None
     collator = MaskedLMCollator(tokenizer, make_generator(0), whole_words=True, mlm_probability=0.3)
     texts = ["an unpretentious , thoroughly procrastinating film ."] * 200
     batch = collator([{"input_ids": tokenizer(text)["input_ids"]} for text in texts])
