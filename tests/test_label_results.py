@@ -1,0 +1,110 @@
+"""Reading the label study: rows by method and seed, pairs, right answers, and what is shipped."""
+
+import pandas
+import pytest
+import torch
+
+from bift_utils import label_efficiency as made_by
+from bift_utils.data import load_reviews
+from bift_utils.label_results import (
+    METHODS,
+    SAME_FLOPS,
+    answers,
+    chosen_weights,
+    correct,
+    load_labels,
+    paired,
+    runs,
+    sizes,
+    weight_axis,
+)
+from bift_utils.label_runs import pack_scores
+
+SHIPPED = load_labels()
+
+
+def row(method, seed, value, labels=128, weight=0.0, rate=3e-4, validation=0.5):
+    return {
+        "method": method, "labels": labels, "seed": seed, "mlm_weight": weight,
+        "learning_rate": rate, "validation_loss": validation, "x": value,
+    }  # fmt: skip
+
+
+TABLE = pandas.DataFrame(
+    [
+        row("plain", 1, 2.0),
+        row("plain", 0, 1.0),
+        row("plain", 7, 9.0),
+        row("joint", 0, 3.0, weight=0.1, validation=0.7),
+        row("joint", 1, 5.0, weight=0.1, validation=0.7),
+        row("joint", 0, 1.5, weight=0.5, validation=0.6),
+        row("joint", 1, 2.5, weight=0.5, validation=0.6),
+        row("joint", 0, 8.0, weight=0.5, rate=1.5e-4),
+    ]
+)
+
+
+def test_runs_come_by_seed_with_the_weight_that_validation_chose():
+    assert runs(TABLE, "plain", 128)["x"].tolist() == [1.0, 2.0, 9.0]
+    assert runs(TABLE, "joint", 128)["x"].tolist() == [1.5, 2.5]
+    assert runs(TABLE, "joint", 128, weight=0.1)["x"].tolist() == [3.0, 5.0]
+    assert runs(TABLE, "joint", 128, rate=1.5e-4)["x"].tolist() == [8.0]
+    with pytest.raises(ValueError, match="no run of 'TAPT' with 128 labels"):
+        runs(TABLE, "TAPT", 128)
+
+
+def test_pairs_are_of_one_seed_and_scaled():
+    assert paired(TABLE, 128, "joint", "x", "plain") == [0.5, 0.5]
+    assert paired(TABLE, 128, "joint", "x", "plain", factor=100) == [50.0, 50.0]
+    with pytest.raises(ValueError, match="Without pairs"):
+        paired(TABLE[TABLE["seed"] != 1], 128, "joint", "x", "plain")
+
+
+def test_right_answers_are_read_from_the_scores():
+    p = torch.tensor([[0.9, 0.2, 0.5, 0.7], [0.1, 0.2, 0.8, 0.3]])
+    packed = [pack_scores(torch.stack([1 - q, q], 1)) for q in p]
+    table = pandas.DataFrame({"test_scores": packed})
+    right = correct(table, torch.tensor([1, 0, 0, 0]))
+    assert right.tolist() == [[1, 1, 1, 0], [0, 1, 0, 1]]  # a tie counts as class 0
+
+
+def test_the_shipped_study_is_one_run_a_row_and_all_it_says_is_there():
+    assert tuple(SHIPPED.columns) == made_by.COLUMNS
+    assert not SHIPPED.duplicated(list(made_by.KEY)).any()
+    assert len(SHIPPED["precision"].unique()) == len(SHIPPED["checkpoint"].unique()) == 1
+    assert set(SHIPPED["method"]) <= set(METHODS)
+    for n in sizes(SHIPPED):
+        for method in set(SHIPPED["method"]):
+            assert list(runs(SHIPPED, method, n).index) == list(made_by.AXIS_SEEDS), (method, n)
+
+
+def test_the_shipped_axis_has_every_weight_with_five_seeds():
+    for n in made_by.AXIS_SIZES:
+        axis = weight_axis(SHIPPED, n, "validation_loss")
+        assert list(axis.columns) == list(made_by.WEIGHTS)
+        assert list(axis.index) == list(made_by.AXIS_SEEDS)
+        best = axis.drop(columns=0.0).mean().idxmin()
+        assert chosen_weights(SHIPPED)[n] == best
+
+
+def test_what_a_run_read_fits_its_size():
+    n = SHIPPED["labels"]
+    assert (SHIPPED["train_texts"] + SHIPPED["validation_texts"] == n).all()
+    assert (SHIPPED["validation_texts"] <= made_by.MOST_VALIDATION).all()
+    neural = SHIPPED[(SHIPPED["method"] != "NBSVM") & (SHIPPED["method"] != SAME_FLOPS)]
+    assert (neural["task_updates"] == neural["labels"].map(made_by.UPDATES)).all()
+
+
+def test_shipped_scores_give_the_shipped_accuracies():
+    classes = {part: answers(part) for part in ("test", "transfer")}
+    for part, truth in classes.items():
+        measured = correct(SHIPPED, truth, part).mean(1)
+        written = torch.tensor(SHIPPED[f"{part}_accuracy"].tolist(), dtype=torch.float64)
+        assert torch.allclose(measured, written, atol=1e-5), part
+
+
+def test_long_reviews_are_not_in_the_training_text():
+    from bift_utils.corpus import split_reviews
+
+    read, _ = split_reviews(load_reviews("imdb").texts)
+    assert not set(made_by.held_out_reviews().texts) & set(read)

@@ -1,0 +1,114 @@
+"""Wrong answers to the exercises of notebook 07, each with what its check must say."""
+
+import statistics
+
+import torch
+
+
+def best(choose, report=None):
+    """Build wrong choices: `choose` gives the row, `report` the score."""
+    report = report or (lambda v, a, row: float(a[row].mean()))
+
+    def function(weights, validation_loss, test_accuracy):
+        row = int(choose(validation_loss, test_accuracy))
+        return weights[row], report(validation_loss, test_accuracy, row)
+
+    return function
+
+
+def right_row(v, a):
+    return v.mean(1).argmin()
+
+
+def every_seed_its_own(weights, v, a):
+    rows = v.argmin(0)
+    return weights[int(rows[0])], float(a.gather(0, rows[None]).mean())
+
+
+def changes(weights, v, a):
+    v -= v.min()
+    return best(right_row)(weights, v, a)
+
+
+def interval(inner=lambda s: 1 + 1 / s, root=True, spread=statistics.stdev, factor=None):
+    """Build wrong prediction intervals from one rule."""
+
+    def function(values, t):
+        mean, scale = statistics.fmean(values), inner(len(values))
+        half = (t if factor is None else factor) * spread(values) * (scale**0.5 if root else scale)
+        return mean - half, mean + half
+
+    return function
+
+
+def bootstrap(rows=True, columns=True, replace=True):
+    """Build wrong bootstraps from one loop."""
+
+    def draw(size, generator):
+        if replace:
+            return torch.randint(size, (size,), generator=generator)
+        return torch.randperm(size, generator=generator)
+
+    def function(table, draws, generator):
+        means = []
+        for _ in range(draws):
+            one = table[draw(table.shape[0], generator)] if rows else table
+            one = one[:, draw(table.shape[1], generator)] if columns else one
+            means.append(one.mean())
+        return torch.stack(means)
+
+    return function
+
+
+def single_entries(table, draws, generator):
+    flat = table.flatten()
+    return torch.stack(
+        [flat[torch.randint(len(flat), (len(flat),), generator=generator)].mean()
+         for _ in range(draws)]
+    )  # fmt: skip
+
+
+def own_columns_for_each_row(table, draws, generator):
+    means = []
+    for _ in range(draws):
+        rows = table[torch.randint(len(table), (len(table),), generator=generator)]
+        chosen = torch.randint(table.shape[1], table.shape, generator=generator)
+        means.append(rows.gather(1, chosen).mean())
+    return torch.stack(means)
+
+
+WRONG = [
+    ("honest_score", best(lambda v, a: a.mean(1).argmax()), "best mean test accuracy. The test"),
+    ("honest_score", best(lambda v, a: a.max(1).values.argmax()), "best single test accuracy"),
+    ("honest_score", best(lambda v, a: v.argmin() // 3), "a lucky seed"),
+    ("honest_score", best(lambda v, a: v.mean(1).argmax()), r"\*highest\* validation loss"),
+    ("honest_score", every_seed_its_own, "another λ for every seed"),
+    ("honest_score", best(right_row, lambda v, a, r: float(v[r].mean())), "is the validation loss"),
+    ("honest_score", best(right_row, lambda v, a, r: float(a[r].max())), "is the best seed"),
+    ("honest_score", best(right_row, lambda v, a, r: float(a.mean())), "mean over every λ"),
+    ("honest_score", lambda w, v, a: (2, float(a[2].mean())), "the place of λ"),
+    ("honest_score", lambda w, v, a: (0.5, float(a[2].mean())), "written by hand"),
+    ("honest_score", changes, "changed its inputs"),
+    ("honest_score", lambda w, v, a: 0.5, "Expected two values"),
+    ("prediction_interval", interval(lambda s: 1 / s), r"for the \*mean\* of the runs"),
+    ("prediction_interval", interval(lambda s: 1), "mean is itself uncertain"),
+    ("prediction_interval", interval(root=False), "square root is missing"),
+    ("prediction_interval", interval(spread=statistics.variance), "used the variance"),
+    ("prediction_interval", interval(spread=statistics.pstdev), "it is S − 1"),
+    ("prediction_interval", interval(factor=1.0), "factor t is missing"),
+    ("prediction_interval", interval(factor=1.96), "for a known spread"),
+    ("prediction_interval", lambda v, t: (min(v) - 0.5, max(v) - 0.5), "range of the runs"),
+    ("prediction_interval", lambda v, t: interval()(v, t)[::-1], "low is above high"),
+    ("prediction_interval", interval(lambda s: 1.25), "written by hand"),
+    ("prediction_interval", lambda v, t: (0.0, 10.0), "the middle of your interval"),
+    ("bootstrap", bootstrap(columns=False), "resample seeds only"),
+    ("bootstrap", bootstrap(rows=False), "resample test sentences only"),
+    ("bootstrap", bootstrap(replace=False), r"\*without\* replacement"),
+    ("bootstrap", single_entries, "A seed is a whole row"),
+    ("bootstrap", own_columns_for_each_row, "once a draw, for all rows together"),
+    ("bootstrap", lambda d, n, g: bootstrap()(d, n, None), "pass generator=generator"),
+    ("bootstrap", lambda d, n, g: bootstrap()(d - d.mean(), n, g), "leaves the mean where it is"),
+    ("bootstrap", lambda d, n, g: bootstrap()(d, 10, g), r"shape \(2000,\)"),
+    ("bootstrap", lambda d, n, g: None, "Is a `return` missing"),
+    ("bootstrap", lambda d, n, g: bootstrap()(d.mul_(2), n, g), "changed its inputs"),
+]  # fmt: skip
