@@ -26,8 +26,9 @@ def prediction_interval(
     Raises:
         ValueError: fewer than two values.
 
-    Source: Student's t; Hahn and Meeker 1991, section 4.7. Introduced in notebook 07.
+    Source: Student's t; Hahn and Meeker 1991. Introduced in notebook 07.
     """
+    # a share of 1 adds the new run's own variance: s²·(1/S + 1)
     return seed_interval(values, test_over_train=1.0, confidence=confidence)
 
 

@@ -36,6 +36,7 @@ AXIS_SEEDS = range(5)  # the seeds of that axis, and of the runs at half the rat
 NEURAL = (
     "plain", "plain, same FLOPs", "TAPT", "joint", "joint, task-only finish", "alternating",
 )  # fmt: skip
+WITH_WEIGHT = ("joint", "joint, task-only finish", "alternating")
 RATE = 3e-4
 HALF_RATE = ("plain", "joint")  # also run at half the rate, where the λ axis is
 MOST_VALIDATION, TRANSFER = 512, 300
@@ -180,9 +181,8 @@ def method_cells(seeds: Sequence[int], sizes: Sequence[int], weight: float) -> I
     for seed in seeds:
         for size in sizes:
             for method in (*NEURAL, "NBSVM"):
-                joint = method in ("joint", "joint, task-only finish", "alternating")
                 cell = {"method": method, "labels": size, "seed": seed}
-                yield {**cell, "mlm_weight": weight if joint else 0.0}
+                yield {**cell, "mlm_weight": weight if method in WITH_WEIGHT else 0.0}
 
 
 def half_rate_cells(size: int, weight: float) -> Iterator[dict]:

@@ -15,6 +15,7 @@ from bift_utils.label_efficiency import (
     NEURAL,
     RATE,
     WEIGHTS,
+    WITH_WEIGHT,
     choose_weight,
     held_out_reviews,
 )
@@ -22,7 +23,6 @@ from bift_utils.label_runs import unpack_scores
 
 METHODS = (*NEURAL, "NBSVM")
 SAME_FLOPS = "plain, same FLOPs"  # what the others are held against
-WITH_WEIGHT = ("joint", "joint, task-only finish", "alternating")
 
 
 def load_labels() -> pandas.DataFrame:

@@ -71,12 +71,13 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
 
 def test_a_stage_that_stopped_early_is_not_taken_up_again(tokenizer, encoded, tmp_path):
     config = replace(CONFIG, epochs=9, patience=2, finish_epochs=2)
+    scores = [1.0, 2.0, 3.0, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0]  # the first stage stops at the third
 
     def go(killed_at=None):
         set_seed(0)
         model = new_model(tiny_config(tokenizer))
         collator = JointCollator(tokenizer, make_generator(1), 0.3, mlm_probability=0.3)
-        losses = iter([1.0, 2.0, 3.0, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0])  # stops at the third
+        losses = iter(scores)
         seen = []
 
         def evaluate(model):
@@ -95,17 +96,7 @@ def test_a_stage_that_stopped_early_is_not_taken_up_again(tokenizer, encoded, tm
         go(killed_at=5)  # three in the first stage, two in the finish
     skipped = 5
     history = go()
-    assert [row["loss"] for row in history.evaluations] == [
-        1.0,
-        2.0,
-        3.0,
-        0.5,
-        0.4,
-        0.3,
-        0.2,
-        0.1,
-        0.0,
-    ]
+    assert [row["loss"] for row in history.evaluations] == scores
     steps = [row["step"] for row in history.evaluations]
     assert history.finish_from == steps[2] and steps == sorted(set(steps))
 

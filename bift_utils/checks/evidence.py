@@ -151,6 +151,8 @@ def _means(function: Callable, table: torch.Tensor, seed: int = 0) -> torch.Tens
             f"Expected one mean for each of {DRAWS} draws, shape ({DRAWS},), got shape "
             f"{tuple(answer.shape)}. Take the mean of each resampled table."
         )
+    if not answer.isfinite().all():
+        raise Mistake("Some of your means are NaN or infinite; the table has no such entry.")
     return answer
 
 

@@ -109,6 +109,7 @@ WRONG = [
     ("bootstrap", lambda d, n, g: bootstrap()(d, n, None), "pass generator=generator"),
     ("bootstrap", lambda d, n, g: bootstrap()(d - d.mean(), n, g), "leaves the mean where it is"),
     ("bootstrap", lambda d, n, g: bootstrap()(d, 10, g), r"shape \(2000,\)"),
+    ("bootstrap", lambda d, n, g: torch.full((n,), float("nan")), "NaN or infinite"),
     ("bootstrap", lambda d, n, g: None, "Is a `return` missing"),
     ("bootstrap", lambda d, n, g: bootstrap()(d.mul_(2), n, g), "changed its inputs"),
 ]  # fmt: skip
