@@ -1,11 +1,13 @@
 """Planted faults: is anything wrong that nobody notices?
 
 `python tests/faults.py` plants the faults of faults.toml, one at a time, in a copy of the project,
-runs the tests that should notice, and prints a table. `--notebooks` runs the notebooks alone in
-their place: slow, and meant to be run once. Exit status 1 if a fault is not caught.
+runs the tests that should notice, and prints a table. `--notebooks TABLE` runs in their place the
+notebooks that reach the fault: hours, meant to be run once, and resumable. Exit status 1 if a
+fault is not caught.
 """
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -14,14 +16,18 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
+from fault_lines import Lines, lines_run, statement
+
 ROOT = Path(__file__).parent.parent
 LIST = Path(__file__).parent / "faults.toml"
 LEFT_OUT = (".git", ".venv", "__pycache__", ".ipynb_checkpoints", "*.egg-info", "build", "dist")
+HEAD = "| fault | file | verdict | time |\n|---|---|---|---|\n"
 TOO_LONG = 900  # seconds; what hangs is caught too
 
 
@@ -66,11 +72,17 @@ def copy_project(folder: Path) -> Path:
     return Path(shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*LEFT_OUT)))
 
 
-def targets(fault: Fault, notebooks: bool) -> list[str]:
-    """Return what pytest shall run: the tests concerned, or all notebooks."""
-    if notebooks:
-        return sorted(f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb"))
+def targets(fault: Fault) -> list[str]:
+    """Return the tests concerned, as paths."""
     return [name if name.endswith(".ipynb") else f"tests/test_{name}.py" for name in fault.tests]
+
+
+def notebooks_that_run(fault: Fault, ran: dict[str, Lines]) -> list[str]:
+    """Return the notebooks that run the statement which the fault changes."""
+    text = (ROOT / fault.file).read_text(encoding="utf-8")
+    start = text.index(fault.right)
+    lines = statement(text, start, start + len(fault.right))
+    return [path for path, files in ran.items() if files.get(fault.file, set()) & set(lines)]
 
 
 def run_tests(root: Path, paths: list[str]) -> tuple[bool, str]:
@@ -90,62 +102,122 @@ def run_tests(root: Path, paths: list[str]) -> tuple[bool, str]:
     return done.returncode == 0, failed[1] if failed else ""
 
 
-def check_baseline(root: Path, faults: list[Fault], notebooks: bool) -> None:
+def check_baseline(root: Path, paths: Iterable[str]) -> None:
     """Stop unless everything passes without a fault: else nothing would be shown by a failure."""
-    wanted = sorted({path for fault in faults for path in targets(fault, notebooks)})
-    passed, failed = run_tests(root, wanted)
+    passed, failed = run_tests(root, sorted(set(paths)))
     if not passed:
         sys.exit(f"Without any fault {failed} fails; mend that first.")
 
 
-def try_fault(root: Path, fault: Fault, notebooks: bool) -> tuple[bool, str, float]:
+def try_fault(root: Path, fault: Fault, paths: list[str]) -> tuple[bool, str, float]:
     """Plant one fault, run the tests, mend it; return (caught, by what, seconds)."""
+    if not paths:
+        return False, "", 0.0
     start = time.monotonic()
     fault.plant(root)
     try:
-        passed, failed = run_tests(root, targets(fault, notebooks))
+        passed, failed = run_tests(root, paths)
     finally:
         fault.mend(root)
     return not passed, failed, time.monotonic() - start
 
 
-def line(fault: Fault, caught: bool, by: str, seconds: float) -> str:
+def line(fault: Fault, paths: list[str], caught: bool, by: str, seconds: float) -> str:
     """Return the fault's row of the table, in Markdown."""
     verdict = f"caught by `{by.split('/')[-1]}`" if caught else "**NOT CAUGHT**"
+    if not paths:
+        verdict = "no notebook runs it"
     return f"| {fault.name} | {fault.file} | {verdict} | {seconds:.0f} s |"
+
+
+def survey(copy: Path, state: Path) -> dict[str, Lines]:
+    """Return which lines each notebook runs, quick notebooks first; kept in a file for next time.
+
+    All notebooks must pass before anything is planted.
+    """
+    kept = state.with_suffix(".lines.json")
+    if not kept.exists():
+        paths = [f"notebooks/{path.name}" for path in sorted(copy.glob("notebooks/*.ipynb"))]
+        check_baseline(copy, paths)
+        ran, took = {}, {}
+        for path in paths:
+            start = time.monotonic()
+            ran[path] = {k: sorted(v) for k, v in lines_run(copy, copy / path).items()}
+            took[path] = time.monotonic() - start
+        quick_first = {path: ran[path] for path in sorted(paths, key=took.get)}
+        kept.write_text(json.dumps(quick_first), encoding="utf-8")
+    return {
+        path: {file: set(lines) for file, lines in files.items()}
+        for path, files in json.loads(kept.read_text(encoding="utf-8")).items()
+    }
+
+
+def try_all(faults: list[Fault], paths: dict[str, list[str]], copies: list[Path], say) -> None:
+    """Try each fault in a copy that is free, and say its row of the table."""
+    free: SimpleQueue[Path] = SimpleQueue()
+    for copy in copies:
+        free.put(copy)
+
+    def work(fault: Fault) -> None:
+        root = free.get()
+        try:
+            outcome = try_fault(root, fault, paths[fault.name])
+        finally:
+            free.put(root)
+        say(line(fault, paths[fault.name], *outcome))
+
+    with ThreadPoolExecutor(len(copies)) as pool:
+        list(pool.map(work, faults))
+
+
+def run_notebooks(faults: list[Fault], copies: list[Path], table: Path) -> list[str]:
+    """Append the rows that the table lacks, and return all of them."""
+    faults = [fault for fault in faults if fault.file.startswith("bift_utils/")]
+    ran = survey(copies[0], table)
+    paths = {fault.name: notebooks_that_run(fault, ran) for fault in faults}
+    if not table.exists():
+        table.write_text(HEAD, encoding="utf-8")
+    done = table.read_text(encoding="utf-8")
+    left = [fault for fault in faults if f"| {fault.name} |" not in done]
+
+    def say(row: str) -> None:
+        with table.open("a", encoding="utf-8") as file:
+            file.write(f"{row}\n")
+        print(row, flush=True)
+
+    try_all(left, paths, copies, say)
+    return table.read_text(encoding="utf-8").removeprefix(HEAD).splitlines()
+
+
+def run_concerned(faults: list[Fault], copies: list[Path]) -> list[str]:
+    """Run the tests concerned for each fault; return the rows."""
+    paths = {fault.name: targets(fault) for fault in faults}
+    check_baseline(copies[0], [path for these in paths.values() for path in these])
+    print(HEAD, end="", flush=True)
+    rows: list[str] = []
+    try_all(faults, paths, copies, lambda row: (rows.append(row), print(row, flush=True)))
+    return rows
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--notebooks", action="store_true", help="run the notebooks alone")
+    parser.add_argument(
+        "--notebooks", metavar="TABLE", type=Path,
+        help="run only notebooks; rows are added to this file, and those it has are not run again",
+    )  # fmt: skip
     parser.add_argument("--only", default="", help="faults whose name or file holds this text")
     parser.add_argument("--jobs", type=int, default=2, help="how many at once (default: 2)")
     options = parser.parse_args(arguments)
     faults = [f for f in read_faults() if options.only in f.name + f.file]
-    if options.notebooks:
-        faults = [fault for fault in faults if fault.file.startswith("bift_utils/")]
     with tempfile.TemporaryDirectory() as scratch:
-        copies: SimpleQueue[Path] = SimpleQueue()
-        for i in range(options.jobs):
-            copies.put(copy_project(Path(scratch) / f"copy{i}"))
-        first = copies.get()
-        check_baseline(first, faults, options.notebooks)
-        copies.put(first)
-        print("| fault | file | verdict | time |\n|---|---|---|---|", flush=True)
-
-        def work(fault: Fault) -> bool:
-            root = copies.get()
-            try:
-                caught, by, seconds = try_fault(root, fault, options.notebooks)
-            finally:
-                copies.put(root)
-            print(line(fault, caught, by, seconds), flush=True)
-            return caught
-
-        with ThreadPoolExecutor(options.jobs) as pool:
-            caught = sum(pool.map(work, faults))
-    print(f"\n{caught} of {len(faults)} planted faults caught")
-    return 0 if caught == len(faults) else 1
+        copies = [copy_project(Path(scratch) / f"copy{i}") for i in range(options.jobs)]
+        if options.notebooks:
+            rows = run_notebooks(faults, copies, options.notebooks)
+        else:
+            rows = run_concerned(faults, copies)
+    caught = sum("| caught by" in row for row in rows)
+    print(f"\n{caught} of {len(rows)} planted faults caught")
+    return 0 if caught == len(rows) else 1
 
 
 if __name__ == "__main__":
