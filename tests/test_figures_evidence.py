@@ -35,6 +35,21 @@ def test_curves_by_size_have_intervals_and_dotted_baselines():
     assert [text.get_text() for text in first.get_xticklabels()] == ["32", "128"]
 
 
+def test_panels_of_other_methods_have_their_own_legends_and_may_share_a_scale():
+    def curve(mean):
+        return {32: (mean, mean - 1.0, mean + 1.0), 128: (mean, mean - 1.0, mean + 1.0)}
+
+    panels = {"a (points)": {"one": curve(0.0)}, "b (points)": {"two": curve(9.0)}}
+    zero = {label: {"no difference": 0.0} for label in panels}
+    figure = evidence.plot_by_size(panels, "finding", zero, one_scale=True)
+    first, second = figure.axes
+    assert first.get_ylim() == second.get_ylim() and not figure.legends
+    names = [text.get_text() for axes in figure.axes for text in axes.get_legend().get_texts()]
+    assert sorted(names) == ["no difference", "no difference", "one", "two"]
+    alike = evidence.plot_by_size({"a": {"one": curve(0.0)}, "b": {"one": curve(9.0)}}, "finding")
+    assert len(alike.legends) == 1 and alike.axes[0].get_legend() is None
+
+
 def test_differences_have_a_row_each_and_a_dotted_zero():
     panels = {
         "32": {"a": (1.0, -0.5, 2.5), "b": (0.3, -0.2, 0.8)},

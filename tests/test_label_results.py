@@ -72,10 +72,12 @@ def test_the_shipped_study_is_one_run_a_row_and_all_it_says_is_there():
     assert tuple(SHIPPED.columns) == made_by.COLUMNS
     assert not SHIPPED.duplicated(list(made_by.KEY)).any()
     assert len(SHIPPED["precision"].unique()) == len(SHIPPED["checkpoint"].unique()) == 1
-    assert set(SHIPPED["method"]) <= set(METHODS)
+    assert set(SHIPPED["method"]) == set(METHODS) and sizes(SHIPPED) == list(made_by.SIZES)
     for n in sizes(SHIPPED):
-        for method in set(SHIPPED["method"]):
-            assert list(runs(SHIPPED, method, n).index) == list(made_by.AXIS_SEEDS), (method, n)
+        seeds = {method: list(runs(SHIPPED, method, n).index) for method in METHODS}
+        assert len(seeds["joint"]) >= 7
+        assert all(found == list(range(len(found))) for found in seeds.values())
+        assert len({len(found) for found in seeds.values()}) == 1, (n, seeds)
 
 
 def test_the_shipped_axis_has_every_weight_with_five_seeds():

@@ -28,24 +28,40 @@ def _head(figure: Figure, title: str) -> None:
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
 
 
+def _legends(figure: Figure, all_axes: Sequence) -> None:
+    """Explain the looks once for the figure where all panels have the same, else panel by panel."""
+    handles, names = all_axes[0].get_legend_handles_labels()
+    if all(axes.get_legend_handles_labels()[1] == names for axes in all_axes):
+        columns = min(4, len(names))
+        figure.legend(handles, names, loc="outside lower center", ncols=columns, fontsize=9)
+        return
+    for axes in all_axes:
+        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=1)
+
+
 def plot_by_size(
     panels: Mapping[str, Mapping[str, Mapping[int, Interval]]],
     title: str,
     baselines: Mapping[str, Mapping[str, float | Mapping[int, float]]] | None = None,
+    one_scale: bool = False,
 ) -> Figure:
     """Draw methods against the number of labels, with intervals, a panel a measure.
+
+    Panels with the same methods share a legend below; panels with others have one each.
 
     Args:
         panels: label of the vertical axis to method to number of labels to (mean, low, high).
         title: the finding.
         baselines: label of a panel to name to what is drawn as a dotted line: a height, or a
             height for each number of labels.
+        one_scale: the panels measure the same and share the vertical axis.
 
     Introduced in notebook 07.
     """
     figure, all_axes = plt.subplots(
-        1, len(panels), figsize=(WIDTH + 1.2 * len(panels) - 0.4, HEIGHT), squeeze=False
-    )
+        1, len(panels), figsize=(WIDTH + 1.2 * len(panels) - 0.4, HEIGHT + one_scale),
+        squeeze=False, sharey=one_scale,
+    )  # fmt: skip
     for axes, (label, methods) in zip(all_axes[0], panels.items(), strict=True):
         places = sorted({size for curve in methods.values() for size in curve})
         for i, (name, curve) in enumerate(methods.items()):
@@ -64,8 +80,7 @@ def plot_by_size(
             )  # fmt: skip
         _label_axis(axes, places)
         axes.set(ylabel=label)
-    handles, names = all_axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)), fontsize=9)
+    _legends(figure, list(all_axes[0]))
     _head(figure, title)
     return figure
 
