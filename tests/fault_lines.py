@@ -1,14 +1,14 @@
 """Which lines of the package does each notebook run? Elsewhere it cannot notice a fault.
 
-Needs the coverage package, which comes with nbgrader (extra `grading`).
+Needs the packages coverage and nbclient, which come with nbgrader (extra `grading`).
 """
 
 import ast
+import os
 import tempfile
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
 
 Lines = dict[str, set[int]]  # file, as the list of faults names it, to line numbers
 
@@ -25,6 +25,7 @@ STOP = "_lines.stop()\n_lines.save()"
 def lines_run(root: Path, notebook: Path) -> Lines:
     """Execute a notebook of the project in `root`; return the lines of its package that ran."""
     from coverage import CoverageData
+    from nbclient import NotebookClient
 
     book = nbformat.read(notebook, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
@@ -34,7 +35,9 @@ def lines_run(root: Path, notebook: Path) -> Lines:
         book.cells.insert(0, nbformat.v4.new_code_cell(first))
         book.cells.append(nbformat.v4.new_code_cell(last))
         place = {"metadata": {"path": str(notebook.parent)}}
-        NotebookClient(book, timeout=900, kernel_name="python3", resources=place).execute()
+        copy_first = {**os.environ, "PYTHONPATH": str(root)}  # not the installed project
+        client = NotebookClient(book, timeout=900, kernel_name="python3", resources=place)
+        client.execute(env=copy_first)
         found: Lines = {}
         for part in Path(folder).glob("lines.*"):
             data = CoverageData(str(part))

@@ -7,6 +7,7 @@ fault is not caught.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -28,7 +29,7 @@ ROOT = Path(__file__).parent.parent
 LIST = Path(__file__).parent / "faults.toml"
 LEFT_OUT = (".git", ".venv", "__pycache__", ".ipynb_checkpoints", "*.egg-info", "build", "dist")
 HEAD = "| fault | file | verdict | time |\n|---|---|---|---|\n"
-TOO_LONG = 900  # seconds; what hangs is caught too
+TOO_LONG = 900  # seconds for each file; what hangs is caught too
 
 
 @dataclass(frozen=True)
@@ -90,15 +91,16 @@ def run_tests(root: Path, paths: list[str]) -> tuple[bool, str]:
     environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     environment["PYTHONDONTWRITEBYTECODE"] = "1"  # a mended file must not meet a stale cache
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", *paths]
+    limit = TOO_LONG * len(paths)
     try:
         done = subprocess.run(
-            command, cwd=root, env=environment, capture_output=True, text=True, timeout=TOO_LONG
+            command, cwd=root, env=environment, capture_output=True, text=True, timeout=limit
         )
     except subprocess.TimeoutExpired:
-        return False, f"nothing within {TOO_LONG} s"
-    if done.returncode not in (0, 1, 2):
+        return False, f"nothing within {limit} s"
+    failed = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - |$)", done.stdout, flags=re.M)
+    if done.returncode not in (0, 1, 2) or (done.returncode == 2 and not failed):  # interrupted
         raise RuntimeError(f"pytest could not run {paths}:\n{done.stdout[-2000:]}{done.stderr}")
-    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, flags=re.M)
     return done.returncode == 0, failed[1] if failed else ""
 
 
@@ -130,12 +132,20 @@ def line(fault: Fault, paths: list[str], caught: bool, by: str, seconds: float) 
     return f"| {fault.name} | {fault.file} | {verdict} | {seconds:.0f} s |"
 
 
+def fingerprint(root: Path) -> str:
+    """Return a few digits that change with any file of the package or any notebook."""
+    digest = hashlib.sha256()
+    for path in sorted([*root.glob("bift_utils/**/*.py"), *root.glob("notebooks/*.ipynb")]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
 def survey(copy: Path, state: Path) -> dict[str, Lines]:
     """Return which lines each notebook runs, quick notebooks first; kept in a file for next time.
 
     All notebooks must pass before anything is planted.
     """
-    kept = state.with_suffix(".lines.json")
+    kept = state.with_suffix(f".{fingerprint(copy)}.json")  # other lines after an edit
     if not kept.exists():
         paths = [f"notebooks/{path.name}" for path in sorted(copy.glob("notebooks/*.ipynb"))]
         check_baseline(copy, paths)

@@ -45,11 +45,20 @@ def lock(root: Path) -> list[str]:
     """Take away all rights to write; return the command that makes them count for root, too."""
     for path in (root, *root.rglob("*")):
         path.chmod(path.stat().st_mode & ~0o222)
-    return (
-        ["setpriv", "--bounding-set=-dac_override"]
-        if getattr(os, "geteuid", lambda: 1)() == 0
-        else []
-    )
+    as_root = getattr(os, "geteuid", lambda: 1)() == 0
+    return ["setpriv", "--bounding-set=-dac_override"] if as_root else []
+
+
+def unlock(root: Path) -> None:
+    """Give the owner the right to write back, so that the copy can be removed."""
+    for path in (root, *root.rglob("*")):
+        path.chmod(path.stat().st_mode | 0o200)
+
+
+def has_locale(python: str, environment: dict) -> bool:
+    """Return whether the machine knows the language that the environment asks for."""
+    ask = [python, "-c", "import locale; locale.setlocale(locale.LC_ALL, '')"]
+    return subprocess.run(ask, env=environment, capture_output=True).returncode == 0
 
 
 def run(condition: str, names: list[str], python: str, scratch: Path) -> tuple[bool, str, float]:
@@ -57,26 +66,35 @@ def run(condition: str, names: list[str], python: str, scratch: Path) -> tuple[b
     root = copy_project(scratch / (PLACE if condition == "place" else "copy"))
     home = scratch / "home"
     home.mkdir()
+    inherited = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
     environment = {
-        **os.environ, **CONDITIONS[condition], "PYTHONPATH": str(root), "HOME": str(home),
+        **inherited, **CONDITIONS[condition], "PYTHONPATH": str(root), "HOME": str(home),
         "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(home), "IPYTHONDIR": str(home / "ipython"),
     }  # fmt: skip
-    before = lock(root) if condition == "read-only" else []
+    if not has_locale(python, environment):
+        return False, f"this machine has no {environment['LC_ALL']}", 0.0
     paths = [
         f"notebooks/{path.name}"
         for path in sorted(root.glob("notebooks/*.ipynb"))
         if not names or path.name[:2] in names
     ]
-    command = [*before, python, "-m", "pytest", "-q", "--no-header", "-rf", *paths]
+    if not paths:
+        return False, f"no notebook begins with {' or '.join(names)}", 0.0
+    before = lock(root) if condition == "read-only" else []
+    command = [*before, python, "-m", "pytest", "-q", "--no-header", *paths]
     start = time.monotonic()
-    done = subprocess.run(
-        command, cwd=root, env=environment, capture_output=True, text=True, errors="replace"
-    )
-    failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, flags=re.M)
+    try:
+        done = subprocess.run(
+            command, cwd=root, env=environment, capture_output=True, text=True, errors="replace"
+        )
+    finally:
+        unlock(root)
+    failed = re.findall(r"^(?:FAILED|ERROR) (.+?)(?: - |$)", done.stdout, flags=re.M)
     summary = re.findall(r"\d+ (?:passed|failed|error)[^\n]*", done.stdout)
-    said = ", ".join(failed) or (summary or [done.stderr.strip()])[-1]
-    if failed:
-        Path(tempfile.gettempdir(), f"matrix-{condition}.log").write_text(done.stdout, "utf-8")
+    said = ", ".join(failed) or (summary or done.stderr.strip().splitlines())[-1]
+    if done.returncode:
+        log = Path(tempfile.gettempdir(), f"matrix-{condition}.log")
+        log.write_text(done.stdout + done.stderr, encoding="utf-8")
     return done.returncode == 0, said, time.monotonic() - start
 
 

@@ -104,11 +104,18 @@ def test_a_table_goes_on_where_it_was(small, tmp_path, monkeypatch, capsys):
     assert "NOT CAUGHT" in rows[1] and rows[1] in capsys.readouterr().out
 
 
-def test_lines_that_a_notebook_runs(small, monkeypatch):
+def test_lines_that_a_notebook_runs(small):
     pytest.importorskip("coverage")
+    pytest.importorskip("nbclient")
     (small / "bift_utils/__init__.py").write_text("", "utf-8")
-    monkeypatch.setenv("PYTHONPATH", str(small))
     source = "from bift_utils import one\nprint(one.__file__)"
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     nbformat.write(book, small / "book.ipynb")
     assert lines_run(small, small / "book.ipynb")[FILE] == {1}
+
+
+def test_an_interrupted_run_is_no_verdict(small):
+    stop = "def test_stop():\n    raise KeyboardInterrupt\n"
+    (small / "tests/test_one.py").write_text(stop, encoding="utf-8")
+    with pytest.raises(RuntimeError, match="could not run"):
+        runner.run_tests(small, ["tests/test_one.py"])

@@ -1,5 +1,7 @@
 """The runner of the matrix: each condition is what it says, and a notebook that differs is seen."""
 
+import sys
+
 import faults
 import matrix
 import nbformat
@@ -38,13 +40,16 @@ HERE = "from pathlib import Path\nprint(Path().resolve().parent.name)"
 ZONE = "import os, time\nprint(os.environ['LC_ALL'], time.tzname[0])"
 
 
+UNIX = pytest.mark.skipif(sys.platform == "win32", reason="other rights and time zones there")
+
+
 @pytest.mark.parametrize(
     "condition, code, printed",
     [
         ("plain", WRITE, "written"),
-        ("read-only", WRITE, "refused"),
+        pytest.param("read-only", WRITE, "refused", marks=UNIX),
         ("place", HERE, matrix.PLACE),
-        ("plain-c", ZONE, "C +1245"),
+        pytest.param("plain-c", ZONE, "C +1245", marks=UNIX),
         ("one-thread", "import torch\nprint(torch.get_num_threads())", "1"),
     ],
 )
@@ -58,7 +63,16 @@ def test_a_notebook_that_differs_fails_and_is_named(project, capsys):
     project("print(1)", "2")
     assert matrix.main(["plain"]) == 1
     out = capsys.readouterr().out
-    assert "**FAILED**" in out and "notebooks/00_one.ipynb::Cell" in out
+    assert "**FAILED**" in out and "notebooks/00_one.ipynb::Cell 0" in out
+
+
+def test_what_cannot_be_run_is_said_and_does_not_pass(project, capsys, monkeypatch):
+    project("print(1)", "1")
+    assert matrix.main(["plain", "--notebooks", "99"]) == 1
+    assert "no notebook begins with 99" in capsys.readouterr().out
+    monkeypatch.setitem(matrix.CONDITIONS, "plain", {"LC_ALL": "xx_XX.UTF-8"})
+    assert matrix.main(["plain"]) == 1
+    assert "no xx_XX.UTF-8" in capsys.readouterr().out
 
 
 def test_unknown_conditions_are_refused(capsys):
