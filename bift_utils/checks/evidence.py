@@ -41,7 +41,8 @@ def check_honest_score(function: Callable) -> CheckResult:
         "validation_loss."
     )
     causes = {
-        0.1: "That is the *highest* validation loss; a loss is better when it is low.",
+        0.1: "That is the *highest* validation loss; a loss is better when it is low. (Or did you "
+        "average over λ? A row is a λ: the mean over seeds is mean(1).)",
         0.3: "It has the single lowest validation loss, a lucky seed. Take the mean over seeds.",
         0.7: f"It has the best mean test accuracy. {peeked}",
         0.9: f"It has the best single test accuracy. {peeked}",
@@ -90,7 +91,9 @@ def check_prediction_interval(function: Callable) -> CheckResult:
         values, t = [70.0, 73.0, 71.0, 76.0], 3.1824  # Student's t for 3 degrees of freedom
         low, high = _pair(function(list(values), t), "low, high")
         if low > high:
-            raise Mistake("low is above high. Return the smaller end first.")
+            raise Mistake(
+                "low is above high. Return the smaller end first (an end, not the half width)."
+            )
         mean, wanted_low, wanted_high = prediction_interval(values)
         if not _is((low + high) / 2, mean):
             raise Mistake(

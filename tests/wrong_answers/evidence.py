@@ -82,6 +82,7 @@ WRONG = [
     ("honest_score", best(lambda v, a: a.max(1).values.argmax()), "best single test accuracy"),
     ("honest_score", best(lambda v, a: v.argmin() // 3), "a lucky seed"),
     ("honest_score", best(lambda v, a: v.mean(1).argmax()), r"\*highest\* validation loss"),
+    ("honest_score", best(lambda v, a: v.mean(0).argmin()), r"the mean over seeds is mean\(1\)"),
     ("honest_score", every_seed_its_own, "another λ for every seed"),
     ("honest_score", best(right_row, lambda v, a, r: float(v[r].mean())), "is the validation loss"),
     ("honest_score", best(right_row, lambda v, a, r: float(a[r].max())), "is the best seed"),
