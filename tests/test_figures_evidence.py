@@ -51,21 +51,19 @@ def test_panels_of_other_methods_have_their_own_legends_and_may_share_a_scale():
 
 
 def test_differences_have_a_row_each_and_a_dotted_zero():
-    panels = {
-        "32": {"a": (1.0, -0.5, 2.5), "b": (0.3, -0.2, 0.8)},
-        "128": {"a": (2.0, 1.0, 3.0), "b": (0.0, -1.0, 1.0)},
-    }
-    dots = {"32": {"a": [0.0, 2.0]}}
-    figure = evidence.plot_differences(panels, "finding", "points", "plain", dots)
-    first, second = figure.axes
-    assert [line.get_xdata()[0] for line in lines(first, ":")] == [0.0]
-    assert [text.get_text() for text in first.get_yticklabels()] == ["a", "b"]
-    assert first.yaxis_inverted() and first.get_title("center") == "32"
-    means = [float(c.lines[0].get_xdata()[0]) for c in second.containers]
-    assert means == [2.0, 0.0]
-    shown = [list(line.get_xdata()) for line in first.lines if line.get_marker() == "o"]
-    assert [0.0, 2.0] in shown
-    assert figure.get_supxlabel() == "points; dotted: plain"
+    comparisons = {"a": (1.0, -0.5, 2.5), "b": (0.0, -1.0, 1.0)}
+    dots = {"a": [0.0, 2.0], "b": [-0.5, 0.5]}
+    figure = evidence.plot_differences(comparisons, "finding", "points", "plain", dots)
+    (axes,) = figure.axes
+    assert [line.get_xdata()[0] for line in lines(axes, ":")] == [0.0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b"]
+    assert axes.yaxis_inverted() and axes.get_xlabel() == "points; dotted: plain"
+    means = [float(c.lines[0].get_xdata()[0]) for c in axes.containers]
+    assert means == [1.0, 0.0]
+    (bars,) = axes.containers[0].lines[2]
+    assert bars.get_segments()[0][:, 0].tolist() == [-0.5, 2.5]
+    shown = [list(line.get_xdata()) for line in axes.lines if line.get_marker() == "o"]
+    assert shown == list(dots.values())
 
 
 def test_the_exact_floor_is_dashed_and_lambda_zero_dotted():

@@ -86,47 +86,36 @@ def plot_by_size(
 
 
 def plot_differences(
-    panels: Mapping[str, Mapping[str, Interval]],
+    comparisons: Mapping[str, Interval],
     title: str,
     xlabel: str,
     baseline: str,
-    dots: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+    dots: Mapping[str, Sequence[float]],
 ) -> Figure:
     """Draw a row a comparison: a diamond at the mean, whiskers, and a dotted line at zero.
 
     Args:
-        panels: name of the panel to comparison to (mean, low, high); the same rows in each.
+        comparisons: name to (mean, low, high).
         title: the finding.
         xlabel: quantity and unit.
         baseline: what zero stands for.
-        dots: name of the panel to comparison to one number a seed, drawn small.
+        dots: name to one number a seed, drawn small.
 
     Introduced in notebook 07.
     """
-    rows = list(next(iter(panels.values())))
-    figure, all_axes = plt.subplots(
-        1, len(panels), figsize=(WIDTH + 0.5 * len(panels), 1.4 + 0.4 * len(rows)), sharey=True,
-        squeeze=False,
-    )  # fmt: skip
-    for axes, (panel, comparisons) in zip(all_axes[0], panels.items(), strict=True):
-        axes.axvline(0.0, color=COLOURS["neutral"], linestyle=":", linewidth=1.2)
-        for place, name in enumerate(rows):
-            numbers = (dots or {}).get(panel, {}).get(name, [])
-            axes.plot(
-                numbers, [place + 0.22] * len(numbers), "o", color=COLOURS["joint"], alpha=0.4,
-                markersize=4,
-            )  # fmt: skip
-            interval = comparisons[name]
-            axes.errorbar(
-                interval[0], place - 0.06, xerr=_sides([interval]), fmt="D",
-                color=COLOURS["joint"], capsize=3, markersize=5,
-            )  # fmt: skip
-        if len(panels) > 1:
-            axes.set_title(panel, fontsize=9, fontweight="normal", loc="center")
-    first = all_axes[0, 0]
-    first.set_yticks(range(len(rows)), rows)
-    first.set_ylim(len(rows) - 0.5, -0.5)
-    figure.supxlabel(f"{xlabel}; dotted: {baseline}", fontsize=10)
+    count, colour = len(comparisons), COLOURS["joint"]
+    figure, axes = plt.subplots(figsize=(WIDTH + 0.5, 1.4 + 0.4 * count))
+    axes.axvline(0.0, color=COLOURS["neutral"], linestyle=":", linewidth=1.2)
+    for place, (name, interval) in enumerate(comparisons.items()):
+        heights = [place + 0.22] * len(dots[name])
+        axes.plot(dots[name], heights, "o", color=colour, alpha=0.4, markersize=4)
+        axes.errorbar(
+            interval[0], place - 0.06, xerr=_sides([interval]), fmt="D", color=colour, capsize=3,
+            markersize=5,
+        )  # fmt: skip
+    axes.set_yticks(range(count), list(comparisons))
+    axes.set_ylim(count - 0.5, -0.5)
+    axes.set(xlabel=f"{xlabel}; dotted: {baseline}")
     _head(figure, title)
     return figure
 
