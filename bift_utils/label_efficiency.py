@@ -36,6 +36,7 @@ AXIS_SEEDS = range(5)  # the seeds of that axis, and of the runs at half the rat
 NEURAL = (
     "plain", "plain, same FLOPs", "TAPT", "joint", "joint, task-only finish", "alternating",
 )  # fmt: skip
+METHODS = (*NEURAL, "NBSVM")
 WITH_WEIGHT = ("joint", "joint, task-only finish", "alternating")
 RATE = 3e-4
 HALF_RATE = ("plain", "joint")  # also run at half the rate, where the λ axis is
@@ -176,11 +177,13 @@ def axis_cells(size: int) -> Iterator[dict]:
             yield {"method": method, "labels": size, "seed": seed, "mlm_weight": weight}
 
 
-def method_cells(seeds: Sequence[int], sizes: Sequence[int], weight: float) -> Iterator[dict]:
-    """Yield the runs of all methods, seed by seed, with the λ that validation chose."""
+def method_cells(
+    seeds: Sequence[int], sizes: Sequence[int], weight: float, methods: Sequence[str] = METHODS
+) -> Iterator[dict]:
+    """Yield the runs of the methods, seed by seed, with the λ that validation chose."""
     for seed in seeds:
         for size in sizes:
-            for method in (*NEURAL, "NBSVM"):
+            for method in methods:
                 cell = {"method": method, "labels": size, "seed": seed}
                 yield {**cell, "mlm_weight": weight if method in WITH_WEIGHT else 0.0}
 
@@ -196,7 +199,11 @@ def half_rate_cells(size: int, weight: float) -> Iterator[dict]:
 
 
 def run_label_efficiency(options) -> None:
-    """Run what is missing in `options.output`: λ axis, methods seed by seed, half the rate."""
+    """Run what is missing in `options.output`: λ axis, methods seed by seed, half the rate.
+
+    `options.sizes` and `options.methods` say of which; λ is always chosen on its whole axis, and
+    half the rate is run only when all methods are.
+    """
     results = ResultRows(options.output, COLUMNS, KEY)
     study, machine = Study(options.checkpoint), environment_report()
     about = {name: machine[name] for name in ("device", "torch", "transformers")}
@@ -211,13 +218,16 @@ def run_label_efficiency(options) -> None:
             if row not in results:
                 results.append({**row, **run_one(study, row), **about})
 
-    for size in options.axis_sizes:
-        run(axis_cells(size), f"λ axis, {size} labels")
-    weights = {
-        size: choose_weight(pandas.read_csv(options.output), size) for size in options.axis_sizes
-    }
-    for size, weight in weights.items():
-        sizes = [n for n in SIZES if axis_size(n) == size]
-        run(method_cells(seeds, sizes, weight), f"{sizes[0]} to {sizes[-1]} labels, λ = {weight:g}")
-    for size, weight in weights.items():
-        run(half_rate_cells(size, weight), f"half the rate, {size} labels")
+    halves = {axis: [n for n in options.sizes if axis_size(n) == axis] for axis in AXIS_SIZES}
+    halves = {axis: sizes for axis, sizes in halves.items() if sizes}
+    for axis in halves:
+        run(axis_cells(axis), f"λ axis, {axis} labels")
+    rows = pandas.read_csv(options.output)
+    weights = {axis: choose_weight(rows, axis) for axis in halves}
+    for axis, weight in weights.items():
+        sizes = halves[axis]
+        cells = method_cells(seeds, sizes, weight, options.methods)
+        run(cells, f"{sizes[0]} to {sizes[-1]} labels, λ = {weight:g}")
+    if set(options.methods) == set(METHODS):
+        for axis, weight in weights.items():
+            run(half_rate_cells(axis, weight), f"half the rate, {axis} labels")

@@ -12,7 +12,6 @@ from torch import Tensor
 from bift_utils.data import load_reviews, result_file, split_texts
 from bift_utils.label_efficiency import (
     AXIS_SIZES,
-    NEURAL,
     RATE,
     WEIGHTS,
     WITH_WEIGHT,
@@ -21,7 +20,6 @@ from bift_utils.label_efficiency import (
 )
 from bift_utils.label_runs import unpack_scores
 
-METHODS = (*NEURAL, "NBSVM")
 SAME_FLOPS = "plain, same FLOPs"  # what the others are held against
 
 

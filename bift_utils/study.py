@@ -32,7 +32,7 @@ from bift_utils.evaluation import (
 )
 from bift_utils.exact_grid import WIDTHS, run_exact_grid
 from bift_utils.grid import run_grid
-from bift_utils.label_efficiency import AXIS_SIZES, run_label_efficiency
+from bift_utils.label_efficiency import METHODS, SIZES, run_label_efficiency
 from bift_utils.loading import load_model, load_tokenizer
 from bift_utils.masking import JointCollator, SequenceCollator
 from bift_utils.result_rows import ResultRows
@@ -147,10 +147,10 @@ def parse_labels(arguments: list[str]) -> argparse.Namespace:
     add_output(parser, seeds=10)
     parser.add_argument("--checkpoint", default="bift-mini")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
-    parser.add_argument(
-        "--axis-sizes", type=int, nargs="+", choices=AXIS_SIZES, default=list(AXIS_SIZES),
-        help="run only the part of the study whose λ is chosen there",
-    )  # fmt: skip
+    parser.add_argument("--sizes", type=int, nargs="+", choices=SIZES, default=list(SIZES),
+                        help="numbers of labels (default: all)")  # fmt: skip
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS),
+                        help="for more seeds of a few (default: all)")  # fmt: skip
     return parser.parse_args(arguments)
 
 

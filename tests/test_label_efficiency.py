@@ -44,8 +44,8 @@ def few(tokenizer, tmp_path_factory):
         patch.setattr(study_module, "load_reviews", make_reviews)
         patch.setattr(study_module, "UPDATES", {16: 3, 32: 6})
         patch.setattr(study_module, "SIZES", (16, 32))
-        for module in (study, study_module):
-            patch.setattr(module, "AXIS_SIZES", (16,))
+        patch.setattr(study, "SIZES", (16, 32))
+        patch.setattr(study_module, "AXIS_SIZES", (16,))
         patch.setattr(study_module, "AXIS_SEEDS", (0,))
         patch.setattr(study_module, "WEIGHTS", (0.0, 0.3, 0.9))
         arguments = ["labels", str(folder / "rows.csv"), "--seeds", "2"]
@@ -53,6 +53,12 @@ def few(tokenizer, tmp_path_factory):
         written = (folder / "rows.csv").read_text(encoding="utf-8")
         study.main([*arguments, "--checkpoint", str(folder / "tiny")])
         assert (folder / "rows.csv").read_text(encoding="utf-8") == written  # nothing run twice
+        more = ["--first-seed", "2", "--seeds", "1", "--sizes", "32", "--methods", "plain", "joint"]
+        study.main([*arguments[:2], *more, "--checkpoint", str(folder / "tiny")])
+        added = (folder / "rows.csv").read_text(encoding="utf-8").removeprefix(written)
+    assert [line.split(",")[:3] for line in added.splitlines()] == [
+        ["plain", "32", "2"], ["joint", "32", "2"]
+    ]  # fmt: skip
     return list(csv.DictReader(written.splitlines()))
 
 
@@ -62,7 +68,7 @@ def pick(rows, **wanted):
 
 def test_every_method_size_and_seed_has_one_row(few):
     for labels, seed in itertools.product((16, 32), (0, 1)):
-        for method in (*study_module.NEURAL, "NBSVM"):
+        for method in study_module.METHODS:
             rows = pick(few, labels=labels, seed=seed, method=method, learning_rate=0.0003)
             on_axis = labels == 16 and seed == 0 and method == "joint"
             assert len(rows) == 1 + on_axis, (method, labels, seed)  # λ = 0.3 and λ = 0.9

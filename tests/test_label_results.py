@@ -7,7 +7,6 @@ import torch
 from bift_utils import label_efficiency as made_by
 from bift_utils.data import load_reviews
 from bift_utils.label_results import (
-    METHODS,
     SAME_FLOPS,
     answers,
     chosen_weights,
@@ -72,9 +71,9 @@ def test_the_shipped_study_is_one_run_a_row_and_all_it_says_is_there():
     assert tuple(SHIPPED.columns) == made_by.COLUMNS
     assert not SHIPPED.duplicated(list(made_by.KEY)).any()
     assert len(SHIPPED["precision"].unique()) == len(SHIPPED["checkpoint"].unique()) == 1
-    assert set(SHIPPED["method"]) == set(METHODS) and sizes(SHIPPED) == list(made_by.SIZES)
+    assert set(SHIPPED["method"]) == set(made_by.METHODS) and sizes(SHIPPED) == list(made_by.SIZES)
     for n in sizes(SHIPPED):
-        seeds = {method: list(runs(SHIPPED, method, n).index) for method in METHODS}
+        seeds = {method: list(runs(SHIPPED, method, n).index) for method in made_by.METHODS}
         assert len(seeds["joint"]) >= 7
         assert all(found == list(range(len(found))) for found in seeds.values())
         assert len({len(found) for found in seeds.values()}) == 1, (n, seeds)
