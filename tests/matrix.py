@@ -1,7 +1,8 @@
 """The same notebooks everywhere: run them as saved, under one condition after the other.
 
-`python tests/matrix.py` lists the conditions; `python tests/matrix.py read-only place` runs two of
-them on copies of the project, whole notebooks with nbval, and prints a row of a table for each.
+`python tests/matrix.py` lists the conditions; `python tests/matrix.py read-only place+one-thread`
+runs two of them, the second made of two, on copies of the project, whole notebooks with nbval, and
+prints a row of a table for each.
 Exit status 1 if one fails. `--python` takes another environment, with the lowest or the newest
 versions; `python tests/matrix.py lowest` prints the lower ends of the ranges as constraints.
 """
@@ -63,17 +64,18 @@ def has_locale(python: str, environment: dict) -> bool:
 
 def run(condition: str, names: list[str], python: str, scratch: Path) -> tuple[bool, str, float]:
     """Run notebooks of a copy under a condition; return (passed, last line or failure, seconds)."""
-    root = copy_project(scratch / (PLACE if condition == "place" else "copy"))
+    parts = condition.split("+")
+    asked = {name: value for part in parts for name, value in CONDITIONS[part].items()}
+    root = copy_project(scratch / (PLACE if "place" in parts else "copy"))
     home = scratch / "home"
     home.mkdir()
     inherited = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
     environment = {
-        **inherited, **CONDITIONS[condition], "PYTHONPATH": str(root), "HOME": str(home),
+        **inherited, **asked, "PYTHONPATH": str(root), "HOME": str(home),
         "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(home), "IPYTHONDIR": str(home / "ipython"),
     }  # fmt: skip
-    asked = CONDITIONS[condition].get("LC_ALL")
-    if asked and not has_locale(python, environment):
-        return False, f"this machine has no {asked}", 0.0
+    if "LC_ALL" in asked and not has_locale(python, environment):
+        return False, f"this machine has no {asked['LC_ALL']}", 0.0
     paths = [
         f"notebooks/{path.name}"
         for path in sorted(root.glob("notebooks/*.ipynb"))
@@ -81,7 +83,7 @@ def run(condition: str, names: list[str], python: str, scratch: Path) -> tuple[b
     ]
     if not paths:
         return False, f"no notebook begins with {' or '.join(names)}", 0.0
-    before = lock(root) if condition == "read-only" else []
+    before = lock(root) if "read-only" in parts else []
     command = [*before, python, "-m", "pytest", "-q", "--no-header", *paths]
     start = time.monotonic()
     try:
@@ -101,7 +103,9 @@ def run(condition: str, names: list[str], python: str, scratch: Path) -> tuple[b
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("conditions", nargs="*", help=f"of {', '.join(CONDITIONS)}; or: lowest")
+    parser.add_argument(
+        "conditions", nargs="*", help=f"of {', '.join(CONDITIONS)}, or some with +; or: lowest"
+    )
     parser.add_argument("--times", type=int, default=1, help="how often each (default: 1)")
     parser.add_argument("--notebooks", nargs="*", default=[], metavar="NN", help="such as 01 03")
     parser.add_argument("--python", default=sys.executable, help="of another environment")
@@ -109,7 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.conditions == ["lowest"]:
         print(lowest())
         return 0
-    unknown = set(options.conditions) - set(CONDITIONS)
+    unknown = {part for name in options.conditions for part in name.split("+")} - set(CONDITIONS)
     if unknown or not options.conditions:
         parser.error(f"give one or more of {', '.join(CONDITIONS)}, not {sorted(unknown)}")
     passed = True

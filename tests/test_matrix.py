@@ -37,6 +37,7 @@ except OSError:
     print("refused")
 """
 HERE = "from pathlib import Path\nprint(Path().resolve().parent.name)"
+THREADS = "__import__('torch').get_num_threads()"
 ZONE = "import os, time\nprint(os.environ['LC_ALL'], time.tzname[0])"
 
 
@@ -50,7 +51,8 @@ UNIX = pytest.mark.skipif(sys.platform == "win32", reason="other rights and time
         pytest.param("read-only", WRITE, "refused", marks=UNIX),
         ("place", HERE, matrix.PLACE),
         pytest.param("plain-c", ZONE, "C +1245", marks=UNIX),
-        ("one-thread", "import torch\nprint(torch.get_num_threads())", "1"),
+        ("one-thread", f"print({THREADS})", "1"),
+        ("place+one-thread", f"{HERE[:-1]}, {THREADS})", f"{matrix.PLACE} 1"),
     ],
 )
 def test_conditions_are_what_they_say(project, capsys, condition, code, printed):
