@@ -5,7 +5,6 @@ import numpy
 import pytest
 import torch
 
-from bift_utils.calibration import reliability_bins
 from bift_utils.figures import heads
 
 
@@ -36,6 +35,8 @@ def test_confusion_has_the_truth_in_rows():
     cells = {text.get_position(): text.get_text() for text in axes.texts}
     assert cells[1.5, 0.5] == "2\n20% of row"  # column yes, row no
     assert cells[0.5, 1.5] == "1\n25% of row"
+    red = {patch.get_xy(): patch.get_facecolor()[0] for patch in axes.patches}
+    assert red[0, 0] < red[1, 1] < red[0, 1] < red[1, 0]  # the larger the share, the darker
     assert axes.get_ylabel() == "it is" and axes.get_xlabel() == "the model says"
     assert axes.get_ylim() == (2, 0)
 
@@ -43,17 +44,6 @@ def test_confusion_has_the_truth_in_rows():
 def test_confusion_takes_an_empty_row():
     figure = heads.plot_confusion(torch.tensor([[0, 0], [1, 3]]), ["no", "yes"], "finding")
     assert "0\n0% of row" in texts(figure)
-
-
-def test_reliability_leaves_small_bins_out():
-    p = torch.tensor([0.65] * 30 + [0.95] * 5, dtype=torch.float64)
-    bins = reliability_bins(torch.stack([1 - p, p], 1), torch.ones(35, dtype=torch.long))
-    figure = heads.plot_reliability({"model": bins}, {"model": "task"}, "finding", least=20)
-    diagonal, line = figure.axes[0].lines
-    assert diagonal.get_linestyle() == "--"
-    numpy.testing.assert_array_equal(diagonal.get_xdata(), diagonal.get_ydata())
-    numpy.testing.assert_allclose(line.get_xdata(), [0.65])
-    numpy.testing.assert_allclose(line.get_ydata(), [1.0])
 
 
 def test_class_scores_group_by_class():

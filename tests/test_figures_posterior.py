@@ -6,6 +6,7 @@ from matplotlib import pyplot as plt
 
 from bift_utils.calibration import reliability_bins
 from bift_utils.figures import posterior
+from bift_utils.plotting import COLOURS
 
 
 @pytest.fixture(autouse=True)
@@ -46,8 +47,15 @@ def test_reliability_leaves_small_bins_out():
     axes = figure.axes[0]
     diagonal = axes.lines[0]
     assert diagonal.get_linestyle() == "--"
-    assert list(diagonal.get_xdata()) == list(diagonal.get_ydata())
+    assert list(diagonal.get_xdata()) == list(diagonal.get_ydata()) == [0.0, 1.0]
     for marks in axes.collections:
         assert marks.get_offsets().tolist() == [pytest.approx([0.65, 1.0])]
     hollow, solid = (marks.get_facecolor()[0].tolist() for marks in axes.collections)
     assert hollow == [1, 1, 1, 1] and solid != hollow  # told apart without colour
+    two_classes = posterior.plot_reliability({"one": bins}, "F", "x", "y", 20, ["task"], 0.5)
+    diagonal = two_classes.axes[0].lines[0]
+    assert list(diagonal.get_xdata()) == list(diagonal.get_ydata()) == [0.5, 1.0]
+    assert two_classes.axes[0].lines[1].get_color() == COLOURS["task"]
+    worse = (torch.tensor([0.9]), torch.tensor([0.3]), torch.tensor([50]))
+    axes = posterior.plot_reliability({"one": worse}, "F", "x", "y", start=0.5).axes[0]
+    assert axes.get_ylim()[0] < 0.3  # no mark is cut off

@@ -64,38 +64,6 @@ def plot_confusion(matrix, names: Sequence[str], title: str) -> Figure:
     return figure
 
 
-def plot_reliability(
-    curves: Mapping[str, tuple], colours: Mapping[str, str], title: str, least: int = 20
-) -> Figure:
-    """Draw accuracy against confidence, a line a model; the dashed diagonal is perfect.
-
-    Args:
-        curves: model to its `calibration.ReliabilityBins`: confidence, accuracy and count.
-        colours: model to a key of `COLOURS`.
-        title: the finding.
-        least: bins with fewer answers are left out.
-
-    Introduced in notebook 05.
-    """
-    figure, axes = plt.subplots(figsize=(WIDTH, HEIGHT))
-    axes.plot([0.5, 1], [0.5, 1], "--", color=COLOURS["neutral"], linewidth=1.2)
-    axes.text(
-        0.995, 0.995, "as sure as right ", rotation=45, rotation_mode="anchor", ha="right",
-        va="bottom", transform_rotates_text=True, color=COLOURS["neutral"], fontsize=9,
-    )  # fmt: skip
-    for (name, bins), marker in zip(curves.items(), "osD^v", strict=False):
-        confidence, accuracy, count = bins
-        full = count >= least
-        axes.plot(
-            confidence[full], accuracy[full], marker=marker, color=COLOURS[colours[name]],
-            label=name,
-        )  # fmt: skip
-    axes.legend(loc="upper left", bbox_to_anchor=(0, 0.93))
-    axes.set(title=title, xlabel="probability of the answer, mean of its bin")
-    axes.set_ylabel("share of answers that are right")
-    return figure
-
-
 def plot_class_scores(
     scores: Mapping[str, Sequence[float]],
     classes: Sequence[str],

@@ -122,8 +122,9 @@ def plot_scatter(
 
 
 def plot_reliability(
-    curves: Mapping[str, tuple], title: str, xlabel: str, ylabel: str, least: int = 20
-) -> Figure:
+    curves: Mapping[str, tuple], title: str, xlabel: str, ylabel: str, least: int = 20,
+    colours: Sequence[str] = ("mlm", "task", "joint", "other"), start: float = 0.0,
+) -> Figure:  # fmt: skip
     """Draw reliability diagrams: how often an answer is right, against how sure it was.
 
     Args:
@@ -132,15 +133,17 @@ def plot_reliability(
         title: the finding.
         xlabel, ylabel: quantity and unit.
         least: bins with fewer answers are left out: their shares say little.
+        colours: a key of `plotting.COLOURS` for each curve in turn, at most four.
+        start: where the axis of confidence begins; no answer of two classes is below 0.5.
 
     Source: Guo et al. 2017, figure 1. Introduced in notebook 03.
     """
     figure, axes = plt.subplots(figsize=(WIDTH, HEIGHT + 0.6))
-    axes.plot([0, 1], [0, 1], "--", color="black", linewidth=1.2, label="calibrated")
-    keys, markers = ("mlm", "task", "joint", "other"), "osD^"
+    axes.plot([start, 1], [start, 1], "--", color="black", linewidth=1.2, label="calibrated")
+    markers = "osD^"
     for i, (name, (confidence, accuracy, count)) in enumerate(curves.items()):
         x, y, n = (numpy.asarray(values, dtype=float) for values in (confidence, accuracy, count))
-        full, colour = n >= least, COLOURS[keys[i % 4]]
+        full, colour = n >= least, COLOURS[colours[i % 4]]
         axes.plot(x[full], y[full], color=colour, linewidth=1.0, zorder=1)
         area = 14 + 110 * n[full] / n.max()
         inside = colour if i % 2 else "white"  # hollow and solid in turn, to differ in grey
@@ -148,6 +151,7 @@ def plot_reliability(
             x[full], y[full], area, facecolors=inside, edgecolors=colour, linewidths=1.5,
             marker=markers[i % 4], label=name,
         )  # fmt: skip
-    axes.set(title=title, xlabel=xlabel, ylabel=ylabel, xlim=(0, 1.02), ylim=(0, 1.04))
+    axes.set(title=title, xlabel=xlabel, ylabel=ylabel, xlim=(start, 1.02))
+    axes.set_ylim(None if start else 0.0, 1.04)
     axes.legend(loc="lower right", fontsize=9)
     return figure
