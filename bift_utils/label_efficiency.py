@@ -32,14 +32,13 @@ UPDATES = {32: 60, 128: 99, 512: 150, 2048: 201, ALL: 300}  # task updates of 32
 SIZES = tuple(UPDATES)
 WEIGHTS = (0.0, 0.1, 0.23, 0.33, 0.5, 0.9, 0.952)
 AXIS_SIZES = (128, 2048)  # where the whole λ axis is run; the others take the nearer one's choice
-AXIS_SEEDS = range(5)  # the seeds of that axis, and of the runs at half the rate
+AXIS_SEEDS = range(5)  # the seeds of that axis
 NEURAL = (
     "plain", "plain, same FLOPs", "TAPT", "joint", "joint, task-only finish", "alternating",
 )  # fmt: skip
 METHODS = (*NEURAL, "NBSVM")
 WITH_WEIGHT = ("joint", "joint, task-only finish", "alternating")
 RATE = 3e-4
-HALF_RATE = ("plain", "joint")  # also run at half the rate, where the λ axis is
 MOST_VALIDATION, TRANSFER = 512, 300
 KEY = ("method", "labels", "seed", "mlm_weight", "learning_rate", "checkpoint", "precision")
 MEASURED = (
@@ -188,33 +187,21 @@ def method_cells(
                 yield {**cell, "mlm_weight": weight if method in WITH_WEIGHT else 0.0}
 
 
-def half_rate_cells(size: int, weight: float) -> Iterator[dict]:
-    """Yield the runs at half the learning rate, at a size with a λ axis."""
-    for seed in AXIS_SEEDS:
-        for method in HALF_RATE:
-            yield {
-                "method": method, "labels": size, "seed": seed, "learning_rate": RATE / 2,
-                "mlm_weight": weight if method == "joint" else 0.0,
-            }  # fmt: skip
-
-
 def run_label_efficiency(options) -> None:
-    """Run what is missing in `options.output`: λ axis, methods seed by seed, half the rate.
+    """Run what is missing in `options.output`: the λ axis, then methods seed by seed.
 
-    `options.sizes` and `options.methods` say of which; λ is always chosen on its whole axis, and
-    half the rate is run only when all methods are.
+    `options.sizes` and `options.methods` say of which, `options.half_rate` at which learning rate;
+    λ is always chosen on its whole axis, at the full rate.
     """
     results = ResultRows(options.output, COLUMNS, KEY)
     study, machine = Study(options.checkpoint), environment_report()
     about = {name: machine[name] for name in ("device", "torch", "transformers")}
-    common = {
-        "learning_rate": RATE, "checkpoint": options.checkpoint, "precision": options.precision
-    }  # fmt: skip
+    common = {"checkpoint": options.checkpoint, "precision": options.precision}
     seeds = range(options.first_seed, options.first_seed + options.seeds)
 
-    def run(cells: Iterator[dict], what: str) -> None:
+    def run(cells: Iterator[dict], what: str, rate: float = RATE) -> None:
         for cell in tqdm(list(cells), desc=what, unit="run"):
-            row = {**common, **cell}
+            row = {**common, **cell, "learning_rate": rate}
             if row not in results:
                 results.append({**row, **run_one(study, row), **about})
 
@@ -225,9 +212,6 @@ def run_label_efficiency(options) -> None:
     rows = pandas.read_csv(options.output)
     weights = {axis: choose_weight(rows, axis) for axis in halves}
     for axis, weight in weights.items():
-        sizes = halves[axis]
+        sizes, rate = halves[axis], RATE / 2 if options.half_rate else RATE
         cells = method_cells(seeds, sizes, weight, options.methods)
-        run(cells, f"{sizes[0]} to {sizes[-1]} labels, λ = {weight:g}")
-    if set(options.methods) == set(METHODS):
-        for axis, weight in weights.items():
-            run(half_rate_cells(axis, weight), f"half the rate, {axis} labels")
+        run(cells, f"{sizes[0]} to {sizes[-1]} labels, λ = {weight:g}, rate {rate:g}", rate)

@@ -151,6 +151,7 @@ def parse_labels(arguments: list[str]) -> argparse.Namespace:
                         help="numbers of labels (default: all)")  # fmt: skip
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS),
                         help="for more seeds of a few (default: all)")  # fmt: skip
+    parser.add_argument("--half-rate", action="store_true", help="at half the learning rate")
     return parser.parse_args(arguments)
 
 

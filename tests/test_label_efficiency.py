@@ -55,9 +55,12 @@ def few(tokenizer, tmp_path_factory):
         assert (folder / "rows.csv").read_text(encoding="utf-8") == written  # nothing run twice
         more = ["--first-seed", "2", "--seeds", "1", "--sizes", "32", "--methods", "plain", "joint"]
         study.main([*arguments[:2], *more, "--checkpoint", str(folder / "tiny")])
+        half = ["--seeds", "1", "--sizes", "32", "--methods", "plain", "--half-rate"]
+        study.main([*arguments[:2], *half, "--checkpoint", str(folder / "tiny")])
         added = (folder / "rows.csv").read_text(encoding="utf-8").removeprefix(written)
-    assert [line.split(",")[:3] for line in added.splitlines()] == [
-        ["plain", "32", "2"], ["joint", "32", "2"]
+    assert [line.split(",")[:5] for line in added.splitlines()] == [
+        ["plain", "32", "2", "0.0", "0.0003"], ["joint", "32", "2", "0.3", "0.0003"],
+        ["plain", "32", "0", "0.0", "0.00015"],
     ]  # fmt: skip
     return list(csv.DictReader(written.splitlines()))
 
@@ -72,7 +75,6 @@ def test_every_method_size_and_seed_has_one_row(few):
             rows = pick(few, labels=labels, seed=seed, method=method, learning_rate=0.0003)
             on_axis = labels == 16 and seed == 0 and method == "joint"
             assert len(rows) == 1 + on_axis, (method, labels, seed)  # λ = 0.3 and λ = 0.9
-    assert len(pick(few, learning_rate=0.00015)) == 2  # plain and joint
 
 
 def test_budgets_are_as_announced(few):
