@@ -41,8 +41,10 @@ def test_panels_of_other_methods_have_their_own_legends_and_may_share_a_scale():
 
     panels = {"a (points)": {"one": curve(0.0)}, "b (points)": {"two": curve(9.0)}}
     zero = {label: {"no difference": 0.0} for label in panels}
-    figure = evidence.plot_by_size(panels, "finding", zero, one_scale=True)
+    figure = evidence.plot_by_size(panels, "finding", zero, one_scale="points")
     first, second = figure.axes
+    assert [axes.get_title() for axes in figure.axes] == list(panels)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["points", ""]
     assert first.get_ylim() == second.get_ylim() and not figure.legends
     names = [text.get_text() for axes in figure.axes for text in axes.get_legend().get_texts()]
     assert sorted(names) == ["no difference", "no difference", "one", "two"]

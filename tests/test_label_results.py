@@ -6,6 +6,8 @@ import torch
 
 from bift_utils import label_efficiency as made_by
 from bift_utils.data import load_reviews
+from bift_utils.evaluation import seed_interval
+from bift_utils.evidence import half_width
 from bift_utils.label_results import (
     SAME_FLOPS,
     answers,
@@ -74,9 +76,27 @@ def test_the_shipped_study_is_one_run_a_row_and_all_it_says_is_there():
     assert set(SHIPPED["method"]) == set(made_by.METHODS) and sizes(SHIPPED) == list(made_by.SIZES)
     for n in sizes(SHIPPED):
         seeds = {method: list(runs(SHIPPED, method, n).index) for method in made_by.METHODS}
-        assert len(seeds["joint"]) >= 7
-        assert all(found == list(range(len(found))) for found in seeds.values())
-        assert len({len(found) for found in seeds.values()}) == 1, (n, seeds)
+        assert all(found == list(range(len(found))) for found in seeds.values()), (n, seeds)
+        assert all(len(found) >= 10 for found in seeds.values()), (n, seeds)
+        more = {method for method, found in seeds.items() if len(found) > 10}
+        assert more == ({"plain", "joint", SAME_FLOPS} if n in (512, 2048) else set()), n
+        assert len({len(seeds[method]) for method in more}) <= 1  # whole seeds
+
+
+@pytest.mark.parametrize("labels", [512, 2048, made_by.ALL])
+def test_the_main_comparison_is_narrow_enough(labels):
+    points = paired(SHIPPED, labels, "joint", "test_accuracy", "plain", factor=100)
+    assert half_width(seed_interval(points)) <= 1.5
+
+
+def test_half_the_rate_has_the_first_seeds():
+    half = SHIPPED[SHIPPED["learning_rate"] == made_by.RATE / 2]
+    found = {n: half[half["labels"] == n] for n in (128, 512, 2048)}
+    for n, count in {128: 5, 512: 10, 2048: 5}.items():
+        for method in ("plain", "joint"):
+            seeds = runs(SHIPPED, method, n, rate=made_by.RATE / 2).index
+            assert list(seeds) == list(range(count))
+    assert sum(map(len, found.values())) == len(half) == 40
 
 
 def test_the_shipped_axis_has_every_weight_with_five_seeds():

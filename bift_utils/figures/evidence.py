@@ -43,7 +43,7 @@ def plot_by_size(
     panels: Mapping[str, Mapping[str, Mapping[int, Interval]]],
     title: str,
     baselines: Mapping[str, Mapping[str, float | Mapping[int, float]]] | None = None,
-    one_scale: bool = False,
+    one_scale: str = "",
 ) -> Figure:
     """Draw methods against the number of labels, with intervals, a panel a measure.
 
@@ -54,13 +54,13 @@ def plot_by_size(
         title: the finding.
         baselines: label of a panel to name to what is drawn as a dotted line: a height, or a
             height for each number of labels.
-        one_scale: the panels measure the same and share the vertical axis.
+        one_scale: label of the vertical axis, where the panels share it; theirs become titles.
 
     Introduced in notebook 07.
     """
     figure, all_axes = plt.subplots(
-        1, len(panels), figsize=(WIDTH + 1.2 * len(panels) - 0.4, HEIGHT + one_scale),
-        squeeze=False, sharey=one_scale,
+        1, len(panels), figsize=(WIDTH + 1.2 * len(panels) - 0.4, HEIGHT + bool(one_scale)),
+        squeeze=False, sharey=bool(one_scale),
     )  # fmt: skip
     for axes, (label, methods) in zip(all_axes[0], panels.items(), strict=True):
         places = sorted({size for curve in methods.values() for size in curve})
@@ -79,7 +79,12 @@ def plot_by_size(
                 marker="x" if isinstance(height, Mapping) else None, label=name,
             )  # fmt: skip
         _label_axis(axes, places)
-        axes.set(ylabel=label)
+        if one_scale:
+            axes.set_title(label, fontsize=9, fontweight="normal", loc="center")
+        else:
+            axes.set(ylabel=label)
+    if one_scale:
+        all_axes[0, 0].set(ylabel=one_scale)
     _legends(figure, list(all_axes[0]))
     _head(figure, title)
     return figure
