@@ -2,6 +2,14 @@
 
 One test part for all runs; each seed draws its labelled sentences, start, order and masks, which
 all methods share. λ is chosen on validation from the rows of the λ axis, never on test.
+
+The shipped table comes from `python -m bift_utils.study labels TABLE.csv --precision bf16`, run as
+it stands, then with the following added, one line a run:
+    --sizes 512 --first-seed 10 --seeds 24 --methods plain joint "plain, same FLOPs"
+    --sizes 2048 --first-seed 10 --seeds 5 --methods plain joint "plain, same FLOPs"
+    --sizes 128 2048 --seeds 5 --methods plain joint --half-rate
+    --sizes 512 --seeds 10 --methods plain joint --half-rate
+    --sizes 512 --seeds 34 --methods plain --half-rate
 """
 
 import math
