@@ -87,7 +87,9 @@ def report(name: str, value: float, low: float, high: float) -> None:
     """Print that `value` lies in the band [low, high], or raise.
 
     The printed line holds the name and the band, not the value: it is the same on every machine
-    while the measurement may differ in its last digits. Bands are recorded over five seeds.
+    while the measurement may differ in its last digits. Bands are recorded over five seeds, on
+    the CPU. On a GPU dropout draws other zeros, like another seed, so a value may lie outside by
+    up to the width of the band; the line then holds the value too.
 
     Raises:
         AssertionError: the value is outside the band, or is not a number.
@@ -95,9 +97,11 @@ def report(name: str, value: float, low: float, high: float) -> None:
     Introduced in notebook 00.
     """
     value = float(value)
-    if not low <= value <= high:
+    margin = high - low if get_device().type == "cuda" else 0.0
+    if not low - margin <= value <= high + margin:
         raise AssertionError(
             f"{name}: measured {value:.4g}, expected between {low:g} and {high:g}. "
             "Run the notebook from the top; if it fails again, the result itself has changed."
         )
-    print(f"{name}: between {low:g} and {high:g} ✓")
+    near = "" if low <= value <= high else f" (on this GPU {value:.4g}, near enough)"
+    print(f"{name}: between {low:g} and {high:g}{near} ✓")

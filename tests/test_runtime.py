@@ -1,7 +1,14 @@
+import re
+from pathlib import Path
+
 import pytest
 import torch
+from nbval.plugin import get_sanitize_patterns
 
+from bift_utils import runtime
 from bift_utils.runtime import environment_report, make_generator, report, set_seed
+
+SANITIZE = Path(__file__).parent / "sanitize.cfg"
 
 
 def draw(*seeds):
@@ -41,6 +48,25 @@ def test_report_prints_the_band_and_not_the_value(capsys):
 
 @pytest.mark.parametrize("value", [0.99, 1.51, float("nan")])
 def test_report_raises_outside_the_band(value):
+    with pytest.raises(AssertionError, match="loss: measured .* expected between 1 and 1.5"):
+        report("loss", value, 1.0, 1.5)
+
+
+@pytest.mark.parametrize("value, near", [(1.2, ""), (0.6, "0.6"), (1.99, "1.99")])
+def test_on_a_gpu_a_value_may_lie_one_width_outside(value, near, capsys, monkeypatch):
+    monkeypatch.setattr(runtime, "get_device", lambda: torch.device("cuda"))
+    report("loss", value, 1.0, 1.5)
+    said = f" (on this GPU {near}, near enough)" if near else ""
+    printed = capsys.readouterr().out
+    assert printed == f"loss: between 1 and 1.5{said} ✓\n"
+    for pattern, replacement in get_sanitize_patterns(SANITIZE.read_text(encoding="utf-8")):
+        printed = re.sub(pattern, replacement, printed)
+    assert printed == "loss: between 1 and 1.5 ✓\n"  # what nbval compares
+
+
+@pytest.mark.parametrize("value", [0.49, 2.01, float("nan")])
+def test_on_a_gpu_too_report_raises(value, monkeypatch):
+    monkeypatch.setattr(runtime, "get_device", lambda: torch.device("cuda"))
     with pytest.raises(AssertionError, match="loss: measured .* expected between 1 and 1.5"):
         report("loss", value, 1.0, 1.5)
 

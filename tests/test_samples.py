@@ -26,7 +26,7 @@ NBVAL = {  # name of the sample: what nbval says about it
     "extra_line": r"mismatch 'stdout'[\s\S]*and more",
     "raised_exception": r"Cell execution caused an exception[\s\S]*ValueError: planted",
     "failed_check": r"Cell execution caused an exception[\s\S]*AssertionError",
-    "outside_its_band": r"accuracy: measured 0\.71, expected between 0\.72 and 0\.78",
+    "outside_its_band": r"accuracy: measured 0\.61, expected between 0\.72 and 0\.78",
     "figure_not_drawn": r"Missing output fields from running code: \{'text/plain'\}",
     "warning": r"Unexpected output fields from running code: \{'stderr'\}",
     "never_run": r"Unrun reference cell has outputs",
