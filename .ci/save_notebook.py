@@ -24,7 +24,12 @@ def run(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     folder = {"metadata": {"path": str(path.parent)}}
     client = NotebookClient(
-        notebook, timeout=600, kernel_name="python3", record_timing=False, resources=folder
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        record_timing=False,
+        resources=folder,
+        coalesce_streams=True,
     )
     client.execute()
     notebook.metadata.pop("widgets", None)
