@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,22 +140,40 @@ def fingerprint(root: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def survey(copy: Path, state: Path) -> dict[str, Lines]:
+def in_free_copies(work: Callable, items: list, copies: list[Path]) -> list:
+    """Return work(copy, item) of each item, as many at once as there are copies."""
+    free: SimpleQueue[Path] = SimpleQueue()
+    for copy in copies:
+        free.put(copy)
+
+    def in_one(item):
+        copy = free.get()
+        try:
+            return work(copy, item)
+        finally:
+            free.put(copy)
+
+    with ThreadPoolExecutor(len(copies)) as pool:
+        return list(pool.map(in_one, items))
+
+
+def survey(copies: list[Path], state: Path) -> dict[str, Lines]:
     """Return which lines each notebook runs, quick notebooks first; kept in a file for next time.
 
     All notebooks must pass before anything is planted.
     """
-    kept = state.with_suffix(f".{fingerprint(copy)}.json")  # other lines after an edit
+
+    def look(copy: Path, path: str) -> tuple[float, str, Lines]:
+        check_baseline(copy, [path])
+        start = time.monotonic()
+        ran = {file: sorted(lines) for file, lines in lines_run(copy, copy / path).items()}
+        return time.monotonic() - start, path, ran
+
+    kept = state.with_suffix(f".{fingerprint(copies[0])}.json")  # other lines after an edit
     if not kept.exists():
-        paths = [f"notebooks/{path.name}" for path in sorted(copy.glob("notebooks/*.ipynb"))]
-        check_baseline(copy, paths)
-        ran, took = {}, {}
-        for path in paths:
-            start = time.monotonic()
-            ran[path] = {k: sorted(v) for k, v in lines_run(copy, copy / path).items()}
-            took[path] = time.monotonic() - start
-        quick_first = {path: ran[path] for path in sorted(paths, key=took.get)}
-        kept.write_text(json.dumps(quick_first), encoding="utf-8")
+        paths = [f"notebooks/{path.name}" for path in sorted(copies[0].glob("notebooks/*.ipynb"))]
+        seen = sorted(in_free_copies(look, paths, copies), key=lambda one: one[0])
+        kept.write_text(json.dumps({path: ran for _, path, ran in seen}), encoding="utf-8")
     return {
         path: {file: set(lines) for file, lines in files.items()}
         for path, files in json.loads(kept.read_text(encoding="utf-8")).items()
@@ -164,26 +182,18 @@ def survey(copy: Path, state: Path) -> dict[str, Lines]:
 
 def try_all(faults: list[Fault], paths: dict[str, list[str]], copies: list[Path], say) -> None:
     """Try each fault in a copy that is free, and say its row of the table."""
-    free: SimpleQueue[Path] = SimpleQueue()
-    for copy in copies:
-        free.put(copy)
 
-    def work(fault: Fault) -> None:
-        root = free.get()
-        try:
-            outcome = try_fault(root, fault, paths[fault.name])
-        finally:
-            free.put(root)
+    def work(copy: Path, fault: Fault) -> None:
+        outcome = try_fault(copy, fault, paths[fault.name])
         say(line(fault, paths[fault.name], *outcome))
 
-    with ThreadPoolExecutor(len(copies)) as pool:
-        list(pool.map(work, faults))
+    in_free_copies(work, faults, copies)
 
 
 def run_notebooks(faults: list[Fault], copies: list[Path], table: Path) -> list[str]:
     """Append the rows that the table lacks, and return all of them."""
     faults = [fault for fault in faults if fault.file.startswith("bift_utils/")]
-    ran = survey(copies[0], table)
+    ran = survey(copies, table)
     paths = {fault.name: notebooks_that_run(fault, ran) for fault in faults}
     if not table.exists():
         table.write_text(HEAD, encoding="utf-8")
