@@ -15,6 +15,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import BertConfig, BertTokenizer
 
 from bift_utils.corpus import SPECIAL_TOKENS
+from bift_utils.data import encode_texts
 from bift_utils.modeling import new_model
 
 WORDS = [
@@ -43,6 +44,14 @@ def pytest_configure(config):
 
 
 collect_ignore = ["samples"]  # notebooks with planted faults: their own tests run them
+
+
+@pytest.fixture(scope="session", autouse=True)
+def on_the_cpu():
+    """Hide a GPU: many tests ask for the same bits. `test_gpu.py` uses it, and so do notebooks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: False)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -95,3 +104,8 @@ def texts():
 @pytest.fixture
 def labels():
     return [1, 1, 0, 0, 1, 0, 1, 0]
+
+
+@pytest.fixture
+def encoded(tokenizer, texts, labels):
+    return encode_texts(tokenizer, texts * 3, labels * 3)

@@ -27,16 +27,16 @@ class Killed(Exception):
     """Stands for a kill: nothing of the run is left but its file."""
 
 
-@pytest.fixture
-def encoded(tokenizer, texts, labels):
-    return encode_texts(tokenizer, texts * 3, labels * 3)
-
-
-def run(tokenizer, encoded, config, shared, path=None, kill_after=None, seed=0):
+def joint(tokenizer, encoded, shared=None, seed=0, **options):
+    """Return a model and its loader."""
     set_seed(seed)
-    model = share_layers(new_model(tiny_config(tokenizer)), shared)
+    model = share_layers(new_model(tiny_config(tokenizer, **options)), shared)
     collator = JointCollator(tokenizer, make_generator(1), 0.3, mlm_probability=0.3)
-    loader = make_loader(encoded, collator, 8, seed=0)
+    return model, make_loader(encoded, collator, 8, seed=0)
+
+
+def run(tokenizer, encoded, config, shared, path=None, kill_after=None, seed=0, **options):
+    model, loader = joint(tokenizer, encoded, shared, seed, **options)
     plain = list(make_loader(encoded, SequenceCollator(tokenizer), 8, shuffle=False))
     calls = []
 

@@ -2,17 +2,12 @@ import pytest
 import torch
 from conftest import tiny_config
 
-from bift_utils.data import encode_texts, make_loader
+from bift_utils.data import make_loader
 from bift_utils.masking import JointCollator
 from bift_utils.modeling import new_model
 from bift_utils.runtime import make_generator, set_seed
 from bift_utils.schedules import SCHEDULES, alternating, count_updates, rows_of, simultaneous
 from bift_utils.training import TrainingConfig, train, training_step
-
-
-@pytest.fixture
-def encoded(tokenizer, texts, labels):
-    return encode_texts(tokenizer, texts * 3, labels * 3)
 
 
 def joint_loader(tokenizer, encoded, weight=0.3, **options):

@@ -4,18 +4,13 @@ import pytest
 import torch
 from conftest import tiny_config
 
-from bift_utils.data import encode_texts, make_loader
+from bift_utils.data import make_loader
 from bift_utils.evaluation import evaluate_masked_lm, evaluate_sequence, predict_classes
 from bift_utils.masking import JointCollator, MaskedLMCollator, SequenceCollator
 from bift_utils.modeling import new_model
 from bift_utils.runtime import make_generator, set_seed
 from bift_utils.sharing import PartlySharedModel, independent_parts, share_layers
 from bift_utils.training import TrainingConfig, train, training_step
-
-
-@pytest.fixture
-def encoded(tokenizer, texts, labels):
-    return encode_texts(tokenizer, texts * 3, labels * 3)
 
 
 def make_model(tokenizer, **options):

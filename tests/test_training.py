@@ -7,7 +7,7 @@ from torch.nn import functional
 from transformers import BertForSequenceClassification, get_linear_schedule_with_warmup
 
 from bift_utils import training
-from bift_utils.data import encode_texts, make_loader
+from bift_utils.data import make_loader
 from bift_utils.evaluation import evaluate_sequence
 from bift_utils.losses import IGNORE_INDEX
 from bift_utils.masking import JointCollator, SequenceCollator
@@ -20,11 +20,6 @@ from bift_utils.training import (
     train,
     training_step,
 )
-
-
-@pytest.fixture
-def encoded(tokenizer, texts, labels):
-    return encode_texts(tokenizer, texts * 3, labels * 3)
 
 
 def joint_loader(tokenizer, encoded, weight, batch_size=8):
