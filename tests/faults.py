@@ -79,11 +79,16 @@ def targets(fault: Fault) -> list[str]:
 
 
 def notebooks_that_run(fault: Fault, ran: dict[str, Lines]) -> list[str]:
-    """Return the notebooks that run the statement which the fault changes."""
+    """Return the notebooks that run the statement which the fault changes.
+
+    The one that introduces the function, by its docstring, comes first: it looks closest.
+    """
     text = (ROOT / fault.file).read_text(encoding="utf-8")
     start = text.index(fault.right)
     lines = statement(text, start, start + len(fault.right))
-    return [path for path, files in ran.items() if files.get(fault.file, set()) & set(lines)]
+    found = [path for path, files in ran.items() if files.get(fault.file, set()) & set(lines)]
+    introduced = re.findall(r"Introduced in\s+notebook\s+(\d\d)", text[:start])[-1:]
+    return sorted(found, key=lambda path: Path(path).name[:2] not in introduced)
 
 
 def run_tests(root: Path, paths: list[str]) -> tuple[bool, str]:

@@ -1,6 +1,7 @@
 """The list of planted faults fits the code, and the runner tells caught from not caught."""
 
 import shutil
+from pathlib import Path
 
 import faults as runner
 import nbformat
@@ -84,6 +85,15 @@ def test_only_notebooks_that_run_the_statement_can_notice(small):
     }
     assert runner.notebooks_that_run(fault, ran) == ["a.ipynb"]
     assert "no notebook runs it" in runner.line(fault, [], *runner.try_fault(small, fault, []))
+
+
+def test_the_notebook_that_introduces_a_function_looks_first(small):
+    text = 'def one():\n    """Introduced in notebook\n    05."""\n    return 1\n'
+    (small.parent / "project/bift_utils/one.py").write_text(text, encoding="utf-8")
+    fault = Fault("any", "bift_utils/one.py", "return 1", "return 2", ("one",))
+    paths = [f"notebooks/0{number}_any.ipynb" for number in (2, 5, 3)]
+    found = runner.notebooks_that_run(fault, {path: {fault.file: {4}} for path in paths})
+    assert [Path(path).name[:2] for path in found] == ["05", "02", "03"]
 
 
 def test_a_statement_is_found_by_its_text():
