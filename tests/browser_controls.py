@@ -76,6 +76,7 @@ def dropdown(control):
     """The next entry, and the old one (chosen from the list: arrow keys differ by system)."""
     select = control.locator("select")
     index, count = select.evaluate("list => [list.selectedIndex, list.options.length]")
+    assert index >= 0, "a list that shows none of its entries"
     yield "another entry", lambda: select.select_option(index=(index + 1) % count)
     yield "the old entry", lambda: select.select_option(index=index)
 

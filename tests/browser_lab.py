@@ -55,7 +55,8 @@ def lab_server(folder: Path) -> Iterator[tuple[str, str]]:
     """
     with tempfile.TemporaryDirectory() as scratch:
         home, port, token = Path(scratch), free_port(), secrets.token_urlsafe(24)
-        overrides = {"@jupyterlab/apputils-extension:notification": QUIET}
+        overrides = {"@jupyterlab/apputils-extension:notification": QUIET,
+                     "@jupyterlab/docmanager-extension:plugin": {"autosave": False}}  # fmt: skip
         (home / "overrides.json").write_text(json.dumps(overrides), encoding="utf-8")
         names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
         environment = {**os.environ, **{name: str(home / name.lower()) for name in names}}

@@ -81,6 +81,15 @@ def test_each_choice_draws_its_own_table(viewer, tokenizer):
     assert len(viewer.handle.shown) == 2
 
 
+def test_the_lists_show_an_entry_from_the_start_and_go_back_to_it(viewer):
+    assert (viewer.layer.label, viewer.head.label) == ("1", "mean of all")
+    viewer.head.index = 1
+    one = viewer.handle.shown[-1].axes[0].collections[0].get_array()
+    viewer.head.index = 0
+    assert viewer.head.label == "mean of all" and len(viewer.handle.shown) == 2
+    assert (viewer.handle.shown[-1].axes[0].collections[0].get_array() != one).any()
+
+
 def test_what_cannot_be_drawn_is_said(viewer):
     viewer.text.value = "  "
     assert "Type some words" in viewer.status.value and not viewer.handle.shown

@@ -12,6 +12,7 @@ from bift_utils.plotting import COLOURS, plt
 from bift_utils.widgets.core import Explorer, control_options
 
 MOST_TOKENS = 24  # more would not fit into a figure
+MEAN = -1  # in place of a head; an entry whose value is None would leave the list blank
 
 
 def attention_weights(model, input_ids: torch.Tensor) -> torch.Tensor:
@@ -80,7 +81,7 @@ class AttentionViewer(Explorer):
             value=text, description="sentence", continuous_update=False, **common
         )
         layers = [(str(i + 1), i) for i in range(config.num_hidden_layers)]
-        heads = [("mean of all", None)]
+        heads = [("mean of all", MEAN)]
         heads += [(str(i + 1), i) for i in range(config.num_attention_heads)]
         self.layer = ipywidgets.Dropdown(options=layers, description="layer", **common)
         self.head = ipywidgets.Dropdown(options=heads, description="head", **common)
@@ -96,14 +97,14 @@ class AttentionViewer(Explorer):
             encoded = encode_texts(self.tokenizer, [self.text.value], max_length=most)
         input_ids = torch.tensor(encoded.input_ids)
         weights = attention_weights(self.model, input_ids)[self.layer.value]  # (heads, T, T)
-        chosen = weights.mean(0) if self.head.value is None else weights[self.head.value]
+        chosen = weights.mean(0) if self.head.value == MEAN else weights[self.head.value]
         special = torch.isin(input_ids[0], torch.tensor(self.tokenizer.all_special_ids))
         tokens = self.tokenizer.convert_ids_to_tokens(encoded.input_ids[0])
         share = {"the right": chosen.triu(1).sum(), "[CLS] and [SEP]": chosen[:, special].sum()}
         found = [f"{float(part) / len(tokens):.0%} to {name}" for name, part in share.items()]
         cut = f" Cut after {most} tokens." if encoded.num_cut else ""
         self.say(f"Of all attention here, {' and '.join(found)}.{cut}")
-        head = "mean of the heads" if self.head.value is None else f"head {self.head.value + 1}"
+        head = "mean of the heads" if self.head.value == MEAN else f"head {self.head.value + 1}"
         title = f"Layer {self.layer.value + 1}, {head}: {', '.join(found)}"
         # [CLS] and [SEP] often take nearly all of it, and would turn the rest white
         limit = max(float(chosen[:, ~special].max()) if (~special).any() else 1.0, 1e-3)
