@@ -18,7 +18,7 @@ import time
 import tomllib
 from pathlib import Path
 
-from faults import ROOT, copy_project
+from planting import ROOT, copy_project
 
 PLACE = "ein Ordner, 文件夹 & şube"
 CONDITIONS = {  # name to environment

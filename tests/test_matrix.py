@@ -2,9 +2,9 @@
 
 import sys
 
-import faults
 import matrix
 import nbformat
+import planting
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
@@ -13,7 +13,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 def project(tmp_path, monkeypatch):
     """Make a project of one notebook; the function takes its code and the saved output."""
     root = tmp_path / "project"
-    monkeypatch.setattr(faults, "ROOT", root)
+    monkeypatch.setattr(planting, "ROOT", root)
     (root / "notebooks").mkdir(parents=True)
     (root / "pytest.ini").write_text("[pytest]\naddopts = --nbval --nbval-current-env\n", "utf-8")
 
