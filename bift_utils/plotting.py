@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from bift_utils.figure_text import show_text_beside_figures
+
 # Okabe and Ito's palette: distinct for colour-blind readers, and of different lightness in grey
 COLOURS = {
     "mlm": "#0072B2",
@@ -23,8 +25,11 @@ WIDTH, HEIGHT = 6.4, 3.6  # inches
 def use_series_style() -> None:
     """Set the look of all figures of the series. Call once, at the top of a notebook.
 
+    Beside each picture, the notebook then keeps what is drawn as text (`figure_text`).
+
     Introduced in notebook 00.
     """
+    show_text_beside_figures()
     plt.rcParams.update(
         {
             "figure.figsize": (WIDTH, HEIGHT),

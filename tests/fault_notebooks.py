@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
@@ -64,8 +65,11 @@ def lines_of_all(copies: list[Path], kept: Path) -> dict[str, Lines]:
     }
 
 
-def noticed(copy: Path, faults: list[Fault], path: str) -> dict[str, tuple[str, float]]:
-    """Return the faults that a notebook notices, by name: the cell that failed, and seconds."""
+Tell = Callable[[list[Fault], str, float], None]  # faults, the cell that failed or "", seconds
+
+
+def look_together(copy: Path, faults: list[Fault], path: str, tell: Tell) -> None:
+    """Find out which of the faults a notebook notices; tell it of each as soon as it is known."""
     together, later = [], []
     for fault in faults:
         try:
@@ -74,15 +78,15 @@ def noticed(copy: Path, faults: list[Fault], path: str) -> dict[str, tuple[str, 
         except ValueError:  # another one has changed the same text
             later.append(fault)
     if not together:
-        return {}
+        return
     caught, by, seconds = try_planted(copy, together, [path])
-    found = {}
-    if caught and len(together) == 1:
-        found = {together[0].name: (by, seconds)}
-    elif caught:
+    if not caught or len(together) == 1:
+        tell(together, by, seconds)
+    else:
         half = len(together) // 2
-        found = noticed(copy, together[:half], path) | noticed(copy, together[half:], path)
-    return found | noticed(copy, later, path)
+        look_together(copy, together[:half], path, tell)
+        look_together(copy, together[half:], path, tell)
+    look_together(copy, later, path, tell)
 
 
 class Progress:
@@ -106,23 +110,24 @@ class Progress:
 
     def settle(self, fault: Fault, words: str, seconds: float) -> None:
         """Add a row, unless another notebook was quicker."""
-        with self.lock:
-            if self.unsettled([fault]):
-                print(row(fault, words, seconds), flush=True)
-                with self.table.open("a", encoding="utf-8") as file:
-                    file.write(row(fault, words, seconds) + "\n")
+        if self.unsettled([fault]):
+            print(row(fault, words, seconds), flush=True)
+            with self.table.open("a", encoding="utf-8") as file:
+                file.write(row(fault, words, seconds) + "\n")
 
-    def note(self, faults: list[Fault], path: str, found: dict[str, tuple[str, float]]) -> None:
-        """Keep what a notebook has shown about these faults."""
-        for fault in faults:
-            if fault.name in found:
-                by, seconds = found[fault.name]
-                self.settle(fault, verdict(True, by), seconds)
-        with self.lock:
-            for fault in faults:
-                if fault.name not in found:
-                    self.let_pass.setdefault(fault.name, []).append(path)
-            self.passed.write_text(json.dumps(self.let_pass), encoding="utf-8")
+    def keep(self, path: str) -> Tell:
+        """Return a function that keeps what this notebook has shown."""
+
+        def tell(faults: list[Fault], by: str, seconds: float) -> None:
+            with self.lock:
+                for fault in faults:
+                    if by:
+                        self.settle(fault, verdict(True, by), seconds)
+                    else:
+                        self.let_pass.setdefault(fault.name, []).append(path)
+                self.passed.write_text(json.dumps(self.let_pass), encoding="utf-8")
+
+        return tell
 
 
 def run_notebooks(faults: list[Fault], copies: list[Path], table: Path) -> list[str]:
@@ -135,7 +140,7 @@ def run_notebooks(faults: list[Fault], copies: list[Path], table: Path) -> list[
 
     def try_one(copy: Path, fault: Fault) -> None:
         first = paths[fault.name][0]
-        progress.note([fault], first, noticed(copy, [fault], first))
+        look_together(copy, [fault], first, progress.keep(first))
 
     def try_together(copy: Path, path: str) -> None:
         group = [
@@ -143,7 +148,7 @@ def run_notebooks(faults: list[Fault], copies: list[Path], table: Path) -> list[
             for fault in progress.unsettled(faults)
             if path in paths[fault.name] and path not in progress.let_pass.get(fault.name, [])
         ]
-        progress.note(group, path, noticed(copy, group, path))
+        look_together(copy, group, path, progress.keep(path))
 
     for fault in progress.unsettled(faults):
         if not paths[fault.name]:

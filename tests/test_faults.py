@@ -151,12 +151,18 @@ FOUR = [
 
 
 def test_faults_planted_together_are_told_apart(three):
-    found = fault_notebooks.noticed(three, FOUR, "tests/test_one.py")
-    assert {name: by for name, (by, _) in found.items()} == {
-        "one is 3": "tests/test_one.py::test_it", "one is 4": "tests/test_one.py::test_it",
-    }  # fmt: skip
-    assert set(fault_notebooks.noticed(three, FOUR, "tests/test_two.py")) == {"two is 3"}
-    assert fault_notebooks.noticed(three, FOUR, "tests/test_none.py") == {}
+    told = {}
+
+    def tell(faults, by, seconds):
+        told.update({fault.name: by for fault in faults})
+
+    fault_notebooks.look_together(three, FOUR, "tests/test_one.py", tell)
+    by = "tests/test_one.py::test_it"
+    assert told == {"one is 3": by, "one is 4": by, "two is 3": "", "six is 7": ""}
+    fault_notebooks.look_together(three, FOUR, "tests/test_two.py", tell)
+    assert [name for name, by in told.items() if by] == ["two is 3"]
+    fault_notebooks.look_together(three, FOUR, "tests/test_none.py", tell)
+    assert set(told.values()) == {""}
     assert (three / FILE).read_text(encoding="utf-8") == NUMBERS
 
 

@@ -9,6 +9,7 @@ import bift_utils
 
 PACKAGE = Path(bift_utils.__file__).parent
 LEVELS = {
+    "figure_text": -1,
     "runtime": 0,
     "forward_backward": 0,
     "synthetic": 0,

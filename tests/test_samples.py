@@ -28,6 +28,7 @@ NBVAL = {  # name of the sample: what nbval says about it
     "failed_check": r"Cell execution caused an exception[\s\S]*AssertionError",
     "outside_its_band": r"accuracy: measured 0\.61, expected between 0\.72 and 0\.78",
     "figure_not_drawn": r"Missing output fields from running code: \{'text/plain'\}",
+    "figure_without_optimum": r"mismatch 'text/plain'[\s\S]*dashed at y = 0\.693",
     "warning": r"Unexpected output fields from running code: \{'stderr'\}",
     "never_run": r"Unrun reference cell has outputs",
 }
