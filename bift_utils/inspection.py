@@ -108,7 +108,7 @@ def suggest_checkpoint(texts: Sequence[str], model: str, most: int = 500) -> str
         return f'Try the checkpoint "{MANY_LANGUAGES}", whose vocabulary holds 104 languages.'
     return (
         "Most of what is unknown are emoji or other signs, and no BERT checkpoint known to "
-        "this project holds them. Write them as words in the table, by their Unicode names say."
+        "this project holds them. Write them as words, for example by their Unicode names."
     )
 
 

@@ -1,6 +1,7 @@
 """A CSV of finished runs: appended to row by row, so that a killed study goes on where it was."""
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,11 +9,12 @@ from pathlib import Path
 class ResultRows:
     """What has been run already, and one appended row for each new run.
 
-    A row that was cut by a kill is dropped when the file is opened, and run again.
+    A last row without its line end was cut by a kill: it is dropped when the file is opened, and
+    run again.
 
     Args:
         path: the CSV; made, with its folder, if it is not there.
-        columns: its columns; the last one is filled in every finished row.
+        columns: its columns.
         key: the columns that make a run this run and not another.
 
     Raises:
@@ -33,14 +35,15 @@ class ResultRows:
 
     def _read(self) -> list[dict]:
         with self.path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            found = tuple(reader.fieldnames or ())
-            if found and found != self.columns:
-                raise ValueError(
-                    f"The file {self.path} has other columns than this command writes: "
-                    f"{sorted(set(found) ^ set(self.columns))}. Give another file."
-                )
-            return [row for row in reader if row[self.columns[-1]]]
+            text = file.read()
+        reader = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
+        found = tuple(reader.fieldnames or ())
+        if found and found != self.columns:
+            raise ValueError(
+                f"The file {self.path} has other columns than this command writes: "
+                f"{sorted(set(found) ^ set(self.columns))}. Give another file."
+            )
+        return list(reader)
 
     def key(self, row: dict) -> tuple[str, ...]:
         """Return what makes a run this run, as the file spells it."""
