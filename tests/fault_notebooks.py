@@ -16,7 +16,16 @@ from threading import Lock
 
 import planting
 from fault_lines import Lines, lines_run, statement
-from planting import HEAD, Fault, check_baseline, in_free_copies, row, try_planted, verdict
+from planting import (
+    HEAD,
+    Fault,
+    check_baseline,
+    in_free_copies,
+    kept_whole,
+    row,
+    run_tests,
+    verdict,
+)
 
 # nbval does not compare a figure or a widget, and unanswered exercises run no check: all together
 SELDOM = ("bift_utils/figures/", "bift_utils/widgets/", "bift_utils/checks/")
@@ -70,18 +79,22 @@ Tell = Callable[[list[Fault], str, float], None]  # faults, the cell that failed
 
 def look_together(copy: Path, faults: list[Fault], path: str, tell: Tell) -> None:
     """Find out which of the faults a notebook notices; tell it of each as soon as it is known."""
-    together, later = [], []
-    for fault in faults:
-        try:
-            fault.plant(copy)
-            together.append(fault)
-        except ValueError:  # another one has changed the same text
-            later.append(fault)
-    if not together:
+    if not faults:
         return
-    caught, by, seconds = try_planted(copy, together, [path])
-    if not caught or len(together) == 1:
-        tell(together, by, seconds)
+    together, later = [], []
+    start = time.monotonic()
+    with kept_whole(copy, faults):
+        for fault in faults:
+            try:
+                fault.plant(copy)
+                together.append(fault)
+            except ValueError:
+                if not together:
+                    raise
+                later.append(fault)  # another one has changed the same text
+        passed, by = run_tests(copy, [path])
+    if passed or len(together) == 1:
+        tell(together, by, time.monotonic() - start)
     else:
         half = len(together) // 2
         look_together(copy, together[:half], path, tell)

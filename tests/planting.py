@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -45,9 +46,17 @@ class Fault:
             )
         path.write_text(text.replace(self.right, self.wrong), encoding="utf-8")
 
-    def mend(self, root: Path) -> None:
-        """Put the right file back."""
-        shutil.copy(ROOT / self.file, root / self.file)
+
+@contextmanager
+def kept_whole(root: Path, faults: Iterable[Fault]) -> Iterator[None]:
+    """Put the files of these faults back as they were, whatever the checkout holds by then."""
+    files = {root / fault.file for fault in faults}
+    before = {path: path.read_bytes() for path in files}
+    try:
+        yield
+    finally:
+        for path, text in before.items():
+            path.write_bytes(text)
 
 
 def read_faults(path: Path = LIST) -> list[Fault]:
@@ -86,21 +95,13 @@ def check_baseline(root: Path, paths: Iterable[str]) -> None:
         sys.exit(f"Without any fault {failed} fails; mend that first.")
 
 
-def try_planted(root: Path, faults: list[Fault], paths: list[str]) -> tuple[bool, str, float]:
-    """Run the tests in a copy that holds these faults; mend it; return (caught, by, seconds)."""
-    start = time.monotonic()
-    try:
-        passed, failed = run_tests(root, paths)
-    finally:
-        for fault in faults:
-            fault.mend(root)
-    return not passed, failed, time.monotonic() - start
-
-
 def try_fault(root: Path, fault: Fault, paths: list[str]) -> tuple[bool, str, float]:
     """Plant one fault, run the tests, mend it; return (caught, by what, seconds)."""
-    fault.plant(root)
-    return try_planted(root, [fault], paths)
+    start = time.monotonic()
+    with kept_whole(root, [fault]):
+        fault.plant(root)
+        passed, failed = run_tests(root, paths)
+    return not passed, failed, time.monotonic() - start
 
 
 def verdict(caught: bool, by: str) -> str:

@@ -66,6 +66,12 @@ def test_a_fault_is_caught_and_mended(small):
     assert (small / "bift_utils/one.py").read_text(encoding="utf-8") == SMALL["bift_utils/one.py"]
 
 
+def test_a_copy_is_mended_as_it_was(small):
+    (planting.ROOT / FILE).write_text("edited meanwhile", encoding="utf-8")
+    planting.try_fault(small, fault_of("any", "x + x", "x"), ["tests/test_one.py"])
+    assert (small / FILE).read_text(encoding="utf-8") == SMALL[FILE]
+
+
 def test_a_fault_that_no_longer_fits_is_named(small):
     gone = Fault("gone", "bift_utils/one.py", "x - x", "0", ("one",))
     with pytest.raises(ValueError, match="“gone” replaces text that stands 0 times"):
