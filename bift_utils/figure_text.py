@@ -9,14 +9,16 @@ from collections import Counter
 
 from matplotlib.figure import Figure
 
-STYLES = {"-": "solid line", ":": "dotted line", "None": "row of points"}
+STYLES = {
+    "-": "solid line",
+    ":": "dotted line",
+    "-.": "dash-dotted line",
+    "None": "row of points",
+}
 
 
 def figure_text(figure: Figure) -> str:
-    """Return a figure as text, one line a panel: labels of the axes, and what is drawn.
-
-    Introduced in notebook 00.
-    """
+    """Return a figure as text, one line a panel: labels of the axes, and what is drawn."""
     panels = [_panel_text(axes) for axes in figure.axes]
     return "\n".join(f"Panel {i}: {text}" for i, text in enumerate(panels, 1)) or "An empty figure"
 

@@ -49,6 +49,13 @@ def test_where_a_dashed_line_lies(axes):
     ]  # fmt: skip
 
 
+def test_each_kind_of_line_is_counted(axes):
+    for style in ("-", ":", ":", "-."):
+        axes.plot([0, 1], [0, 1], style)
+    kinds = "solid line ×1; dotted line ×2; dash-dotted line ×1"
+    assert figure_text(axes.figure) == f"Panel 1: no labels; {kinds}"
+
+
 def test_a_dashed_line_over_names(axes):
     axes.plot(["a", "b"], [0.5, 0.5], "--")
     axes.plot(["a", "b"], [0.5, 0.6], "--")
