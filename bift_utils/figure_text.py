@@ -1,12 +1,15 @@
 """A figure as text: what stands in place of the picture where none can be shown or compared.
 
 Notebooks keep this text beside each picture, and nbval compares it, which it cannot do with
-pictures. So it names the parts, and gives numbers only for what is drawn dashed, by the series'
-convention an exact optimum: measured numbers differ a little from machine to machine.
+pictures. So it names the parts and the longest bar, and gives numbers only for what is set by hand
+or exact: shades, solid upright rules, and what is drawn dashed, by the series' convention an exact
+optimum. Measured numbers differ a little from machine to machine.
 """
 
 from collections import Counter
+from itertools import pairwise
 
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 
 STYLES = {
@@ -15,6 +18,7 @@ STYLES = {
     "-.": "dash-dotted line",
     "None": "row of points",
 }
+LEAD = 0.05  # a bar is called the longest if it leads by this share: then it does so everywhere
 
 
 def figure_text(figure: Figure) -> str:
@@ -40,7 +44,50 @@ def _panel_text(axes) -> str:
         "image": len(axes.images),
     }
     parts = [f"{name} ×{number}" for name, number in counts.items() if number]
-    return "; ".join([" × ".join(filter(None, labels)) or "no labels", *parts, *dashed])
+    parts += [*_longest_bar(axes), *_stack(axes), *_shades(axes), *_rules(axes), *dashed]
+    return "; ".join([" × ".join(filter(None, labels)) or "no labels", *parts])
+
+
+def _longest_bar(axes) -> list[str]:
+    """Return the name of the bar that clearly leads, where there is one row of named bars."""
+    rows = [bars for bars in axes.containers if isinstance(bars, BarContainer) and len(bars) > 1]
+    if len(rows) != 1:
+        return []
+    across = rows[0].orientation == "horizontal"
+    sizes = [abs(float(size)) for size in rows[0].datavalues]
+    first, second = sorted(range(len(sizes)), key=sizes.__getitem__)[:-3:-1]
+    if sizes[second] >= (1 - LEAD) * sizes[first]:
+        return []
+    bar, axis = rows[0][first], axes.yaxis if across else axes.xaxis
+    middle = bar.get_y() + bar.get_height() / 2 if across else bar.get_x() + bar.get_width() / 2
+    names = dict(zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True))
+    name = names[min(names, key=lambda place: abs(place - middle))].get_text() if names else ""
+    return [f"longest bar: {' '.join(name.split())}"] if name else []
+
+
+def _stack(axes) -> list[str]:
+    """Return where bars end that are laid end to end, if that is 1: the parts of a whole."""
+    bars = [bar for bars in axes.containers if isinstance(bars, BarContainer) for bar in bars]
+    ends = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in bars]
+    chained = all(abs(last[1] - next_[0]) < 1e-9 for last, next_ in pairwise(ends))
+    whole = len(ends) > 1 and chained and abs(ends[-1][1] - 1.0) < 1e-6
+    return ["stacked to 1"] if whole else []
+
+
+def _shades(axes) -> list[str]:
+    """Return where bands of the x axis are shaded from bottom to top."""
+    upright = axes.get_xaxis_transform(which="grid")
+    shades = [shape for shape in axes.patches if shape.get_data_transform() is upright]
+    ends = [(shade.get_x(), shade.get_x() + shade.get_width()) for shade in shades]
+    return [f"shaded from x = {_digits(low)} to {_digits(high)}" for low, high in ends]
+
+
+def _rules(axes) -> list[str]:
+    """Return where solid rules go from bottom to top."""
+    upright = axes.get_xaxis_transform(which="grid")
+    rules = [line for line in axes.lines if line.get_transform() is upright]
+    solid = [line.get_xdata(orig=False)[0] for line in rules if line.get_linestyle() == "-"]
+    return [f"rule at x = {_digits(place)}" for place in solid]
 
 
 def _course(line) -> str:

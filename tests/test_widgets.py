@@ -104,6 +104,19 @@ def test_what_a_reader_types_is_escaped():
     figure.savefig(io.BytesIO(), format="png")  # dollar signs are no formula
 
 
+def test_a_page_without_a_kernel_shows_the_line(monkeypatch):
+    shown = []
+    monkeypatch.setattr(core, "display", lambda *items, **_: shown.extend(items))
+
+    class Dice(core.Explorer):
+        def update(self):
+            self.say("a < b & c", measured="0.123 s")
+
+    dice = Dice().show()
+    assert shown[0]["text/plain"] == "Run this cell for the controls.\na < b & c"
+    assert dice.status.value == "<p>a &lt; b &amp; c 0.123 s</p>"
+
+
 def test_nothing_to_draw_is_said(playground):
     before = len(playground.handle.shown)
     playground.text.value = "   "

@@ -70,7 +70,10 @@ def plot_attention(
 
 
 class AttentionViewer(Explorer):
-    """A text box, and lists for the layer and the head."""
+    """A text box, and lists for the layer and the head.
+
+    `shares` are those of all attention in the figure shown: to the right, and to [CLS] and [SEP].
+    """
 
     def __init__(self, model, tokenizer, text: str):
         super().__init__()
@@ -101,11 +104,13 @@ class AttentionViewer(Explorer):
         special = torch.isin(input_ids[0], torch.tensor(self.tokenizer.all_special_ids))
         tokens = self.tokenizer.convert_ids_to_tokens(encoded.input_ids[0])
         share = {"the right": chosen.triu(1).sum(), "[CLS] and [SEP]": chosen[:, special].sum()}
-        found = [f"{float(part) / len(tokens):.0%} to {name}" for name, part in share.items()]
+        self.shares = {name: float(part) / len(tokens) for name, part in share.items()}
+        found = [f"{part:.0%} to {name}" for name, part in self.shares.items()]
         cut = f" Cut after {most} tokens." if encoded.num_cut else ""
-        self.say(f"Of all attention here, {' and '.join(found)}.{cut}")
         head = "mean of the heads" if self.head.value == MEAN else f"head {self.head.value + 1}"
-        title = f"Layer {self.layer.value + 1}, {head}: {', '.join(found)}"
+        place = f"Layer {self.layer.value + 1}, {head}"
+        self.say(f"{place}.{cut}", measured=f"Of all attention here, {' and '.join(found)}.")
+        title = f"{place}: {', '.join(found)}"
         # [CLS] and [SEP] often take nearly all of it, and would turn the rest white
         limit = max(float(chosen[:, ~special].max()) if (~special).any() else 1.0, 1e-3)
         return plot_attention(chosen, tokens, title, limit)

@@ -53,7 +53,10 @@ def bayes_parts(
 
 
 class BayesExplorer(Explorer):
-    """A list for each word, one for the channel, and one for the position that is asked."""
+    """A list for each word, one for the channel, and one for the position that is asked.
+
+    `distance` is KL(exact ‖ network) of the figure shown, in nats.
+    """
 
     def __init__(
         self,
@@ -104,9 +107,10 @@ class BayesExplorer(Explorer):
                 "figure shows the sentence before.) Change a word, or put [MASK] in its place."
             )
         answer = token_log_probabilities(model, corrupted)[0, position]
-        distance = float(kl_divergence(parts["posterior"], answer))
+        self.distance = float(kl_divergence(parts["posterior"], answer))
         self.say(
-            f"{self._meaning(seen[position], channel)} KL(exact ‖ network): {distance:.3f} nats."
+            self._meaning(seen[position], channel),
+            measured=f"KL(exact ‖ network): {self.distance:.3f} nats.",
         )
         panels = (
             parts["prior"],

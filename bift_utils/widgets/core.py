@@ -1,7 +1,7 @@
 """What the explorers share: how controls look, and a figure that is redrawn in place.
 
 They work with ipywidgets 7.7 and 8. What changes is a figure that is drawn when the cell runs, so
-a page without a kernel shows its first state.
+a page without a kernel shows its first state, and the line of text that belongs to it.
 """
 
 import html
@@ -30,7 +30,7 @@ class Explorer:
     """
 
     def __init__(self):
-        self.controls, self.handle = [], None
+        self.controls, self.handle, self.said = [], None, ""
         self.status = ipywidgets.HTML()
 
     def watch(self, *controls) -> None:
@@ -54,9 +54,14 @@ class Explorer:
         if self.handle is not None:
             self.handle.update(figure)
 
-    def say(self, text: str) -> None:
-        """Write the line of text; what a reader typed is shown as it is, never as HTML."""
-        self.status.value = f"<p>{html.escape(text)}</p>"
+    def say(self, text: str, measured: str = "") -> None:
+        """Write the line of text; what a reader typed is shown as it is, never as HTML.
+
+        What is `measured`, and so differs a little from machine to machine, stands at its end,
+        and is left out where a notebook keeps the line.
+        """
+        self.said, line = text, f"{text} {measured}".strip()
+        self.status.value = f"<p>{html.escape(line)}</p>"
 
     def show(self) -> "Explorer":
         """Display the controls, the line of text and the first figure."""
@@ -64,7 +69,7 @@ class Explorer:
         box = ipywidgets.VBox([*self.controls, self.status])
         view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
         bundle = {
-            "text/plain": "Run this cell for the controls.",
+            "text/plain": f"Run this cell for the controls.\n{self.said}".strip(),
             "application/vnd.jupyter.widget-view+json": view,
         }
         display(bundle, raw=True)
