@@ -44,6 +44,17 @@ def test_every_module_has_a_fault():
     assert not without, f"plant a fault in {sorted(without)}"
 
 
+def test_the_table_of_the_notebooks_fits_the_list():
+    table = (planting.ROOT / "tests" / "faults-in-notebooks.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in table.removeprefix(planting.HEAD).splitlines()]
+    known = {(f"| {fault.name}", fault.file) for fault in FAULTS}
+    assert {(name, file) for name, file, *_ in rows} <= known and len(rows) > 150
+    caught = [verdict for _, _, verdict, _ in rows if verdict.startswith("caught by `0")]
+    others = {verdict for _, _, verdict, _ in rows} - set(caught)
+    assert others == {"**NOT CAUGHT**", "no notebook runs it"}
+    assert len(caught) >= 0.7 * len(rows)
+
+
 @pytest.fixture
 def small(tmp_path, monkeypatch):
     root = tmp_path / "project"
