@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 STYLES = {
     "-": "solid line",
@@ -77,7 +78,8 @@ def _stack(axes) -> list[str]:
 def _shades(axes) -> list[str]:
     """Return where bands of the x axis are shaded from bottom to top."""
     upright = axes.get_xaxis_transform(which="grid")
-    shades = [shape for shape in axes.patches if shape.get_data_transform() is upright]
+    boxes = [shape for shape in axes.patches if isinstance(shape, Rectangle)]
+    shades = [box for box in boxes if box.get_data_transform() is upright]
     ends = [(shade.get_x(), shade.get_x() + shade.get_width()) for shade in shades]
     return [f"shaded from x = {_digits(low)} to {_digits(high)}" for low, high in ends]
 
