@@ -25,6 +25,11 @@ CONDITIONS = {  # name to environment
     "plain": {},
     "one-thread": {"OMP_NUM_THREADS": "1"},
     "two-threads": {"OMP_NUM_THREADS": "2"},
+    "older-processor": {  # other instructions, so other roundings
+        "ATEN_CPU_CAPABILITY": "default",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+    },
     "place": {},  # spaces and letters beyond ASCII in the path
     "read-only": {},  # nobody may write into the checkout
     "turkish": {"LC_ALL": "tr_TR.UTF-8", "LANGUAGE": "tr", "TZ": "Asia/Kathmandu"},
