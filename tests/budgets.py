@@ -1,7 +1,7 @@
 """What each notebook takes under nbval: seconds, peak memory, and the share of compared cells.
 
-A pytest plugin (`conftest.py` registers it). It prints a table after the run, and with
-`pytest --readme` writes the same numbers into the README's table. What is past its budget is
+A pytest plugin (`conftest.py`, one folder up, registers it). It prints a table after the run, and
+with `pytest --readme` writes the same numbers into the README's table. What is past its budget is
 marked there and never fails a test: a busy machine is no fault of a notebook.
 """
 

@@ -1,16 +1,7 @@
-"""Shared fixtures: a tiny tokenizer and a tiny model; the notebooks' hooks are in `budgets.py`."""
+"""Shared fixtures: a tiny tokenizer and a tiny model. The hooks are in the folder above."""
 
-import os
-
-# before any library reads them: no hub, no progress bars
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-
-import budgets
-import offline
 import pytest
 import torch
-from budgets import pytest_addoption  # noqa: F401 (a hook)
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import BertConfig, BertTokenizer
 
@@ -36,11 +27,6 @@ WORDS = [
     "cast",
     "and",
 ]
-
-
-def pytest_configure(config):
-    budgets.pytest_configure(config)
-    config.pluginmanager.register(offline.Offline(), "offline")
 
 
 collect_ignore = ["samples"]  # notebooks with planted faults: their own tests run them
