@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from tiny import tiny_config
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
-from transformers import BertConfig, BertTokenizer
+from transformers import BertTokenizer
 
 from bift_utils.corpus import SPECIAL_TOKENS
 from bift_utils.data import encode_texts
@@ -49,22 +50,6 @@ def tokenizer() -> BertTokenizer:
     raw.decoder = decoders.WordPiece()
     raw.add_special_tokens(SPECIAL_TOKENS)
     return BertTokenizer(tokenizer_object=raw)
-
-
-def tiny_config(tokenizer, **options) -> BertConfig:
-    settings = dict(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=16,
-        hidden_dropout_prob=0.1,
-        attention_probs_dropout_prob=0.1,
-        initializer_range=0.2,
-        pad_token_id=0,
-    )
-    return BertConfig(**{**settings, **options})
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 import torch
-from conftest import tiny_config
+from tiny import tiny_config
 from transformers import BertForMaskedLM
 
 HAM = (

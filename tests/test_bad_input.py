@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from conftest import tiny_config
+from tiny import tiny_config
 
 from bift_utils.data import LabelledTexts, check_labelled_texts, encode_texts, split_texts
 from bift_utils.evaluation import evaluating, judge_texts

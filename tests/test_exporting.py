@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import tiny_config
 from safetensors.torch import load_file
+from tiny import tiny_config
 
 from bift_utils.evaluation import fill_blank, judge_texts
 from bift_utils.exporting import (

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from conftest import tiny_config
+from tiny import tiny_config
 from torch.utils.flop_counter import FlopCounterMode
 
 from bift_utils.data import encode_texts, make_loader

@@ -1,7 +1,7 @@
 import pytest
 import torch
 from accelerate import Accelerator
-from conftest import tiny_config
+from tiny import tiny_config
 
 from bift_utils.data import encode_texts
 from bift_utils.global_batch import count_answers, joint_backward, share_of_loss, split_batch

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from conftest import tiny_config
+from tiny import tiny_config
 from torch.nn import functional
 
 from bift_utils.data import encode_texts

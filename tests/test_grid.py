@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import tiny_config
 from test_study import make_reviews
+from tiny import tiny_config
 
 from bift_utils import grid
 from bift_utils.grid_results import BASE

@@ -5,7 +5,7 @@ import math
 import pandas
 import pytest
 import torch
-from conftest import tiny_config
+from tiny import tiny_config
 
 from bift_utils import label_efficiency as study_module
 from bift_utils import label_runs, study

@@ -7,10 +7,10 @@ import httpx
 import huggingface_hub
 import pytest
 import torch
-from conftest import tiny_config
 from huggingface_hub import constants
 from huggingface_hub.errors import RepositoryNotFoundError
 from safetensors.torch import load_file, save_file
+from tiny import tiny_config
 from transformers import BertForMaskedLM, BertModel
 
 from bift_utils import loading

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from conftest import tiny_config
+from tiny import tiny_config
 from transformers import BertForMaskedLM, BertForSequenceClassification
 
 from bift_utils.losses import masked_lm_loss

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import tiny_config
+from tiny import tiny_config
 
 from bift_utils.data import encode_texts, make_loader
 from bift_utils.evaluation import evaluate_sequence

@@ -43,7 +43,7 @@ def shaken(make, noise: float):
     return small_bert
 
 
-@pytest.mark.parametrize("notebook, use, training", TRAININGS)
+@pytest.mark.parametrize("notebook, use, training", TRAININGS, ids=["01", "03"])
 def test_the_seventh_digit_does_not_decide(notebook, use, training, monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", "1")
     found = []

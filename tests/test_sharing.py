@@ -2,7 +2,7 @@ import copy
 
 import pytest
 import torch
-from conftest import tiny_config
+from tiny import tiny_config
 
 from bift_utils.data import make_loader
 from bift_utils.evaluation import evaluate_masked_lm, evaluate_sequence, predict_classes

@@ -3,7 +3,7 @@ import itertools
 
 import pytest
 import torch
-from conftest import tiny_config
+from tiny import tiny_config
 
 from bift_utils import study
 from bift_utils.data import LabelledTexts, result_file, split_texts

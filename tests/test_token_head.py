@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import tiny_config
+from tiny import tiny_config
 from transformers import BertForTokenClassification
 
 from bift_utils.evaluation import evaluating

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from conftest import tiny_config
+from tiny import tiny_config
 from torch.nn import functional
 from transformers import BertForSequenceClassification, get_linear_schedule_with_warmup
 
