@@ -34,10 +34,12 @@ from transformers import (
     TrainingArguments,
 )
 
-from bift_utils import data, masking, training
-from bift_utils.loading import find_checkpoint, load_model, load_tokenizer
-from bift_utils.pretraining import PretrainingConfig, PretrainingRun, training_windows
+from bift_utils import data, masking
+from bift_utils.commands.pretrain import PretrainingRun
+from bift_utils.models.checkpoints import find_checkpoint, load_model, load_tokenizer
 from bift_utils.runtime import environment_report, make_generator, set_seed
+from bift_utils.training import loop as training
+from bift_utils.training.pretraining import PretrainingConfig, training_windows
 
 WARM_UP = 1  # first rounds of each contender, not counted
 RATE, WEIGHT, DROPOUT = 0.15, 0.3, 0.1  # masked share, λ, and dropout of the joint step

@@ -18,9 +18,11 @@ from accelerate import Accelerator
 from benchmark import CLOCKS, RATE, WARM_UP, WEIGHT, Ratio, Turns, median_speed, write_json
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from bift_utils import data, masking, training
-from bift_utils.loading import load_model, load_tokenizer
+from bift_utils import data
+from bift_utils.masking import collators as masking
+from bift_utils.models.checkpoints import load_model, load_tokenizer
 from bift_utils.runtime import get_device, make_generator, set_seed
+from bift_utils.training import loop as training
 
 UNIT, TIMES = 256, (1, 2, 4, 8)  # sentences, and how many times as many
 GOALS = {"step": 0.95, "data": 0.85}  # as fast as the Trainer; time grows no faster than data

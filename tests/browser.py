@@ -19,13 +19,14 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="needs the extra `b
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = Path(__file__).parent / "samples" / "browser"
+EXPLORER = re.compile(r"^from bift_utils\.labs\.\w+\.explorer import", re.M)
 ALWAYS = ("00", "02", "03", "06")  # run here in any case; others when they hold controls
 
 
 def has_controls(path: Path) -> bool:
     """Say whether a notebook shows an explorer; a progress bar is none."""
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    return any("bift_utils.widgets" in cell.source for cell in cells)
+    return any(EXPLORER.search(cell.source) for cell in cells)
 
 
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -36,7 +36,7 @@ class Measured:
 
     def warnings(self, name: str) -> list[str]:
         """Say which budgets are passed."""
-        budget = LONGER.get(name[:2], SECONDS)
+        budget = LONGER.get(name.split("_")[0], SECONDS)
         found = [f"over {budget} s"] if self.seconds > budget else []
         return found + ([f"over {GIGABYTES} GB"] if (self.memory or 0) > GIGABYTES * 1e9 else [])
 

@@ -6,9 +6,9 @@ from tiny import tiny_config
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import BertTokenizer
 
-from bift_utils.corpus import SPECIAL_TOKENS
-from bift_utils.data import encode_texts
-from bift_utils.modeling import new_model
+from bift_utils.data.batches import encode_texts
+from bift_utils.data.corpus import SPECIAL_TOKENS
+from bift_utils.models.joint import new_model
 
 WORDS = [
     "a",

@@ -28,7 +28,7 @@ from planting import (
 )
 
 # nbval does not compare a figure or a widget, and unanswered exercises run no check: all together
-SELDOM = ("bift_utils/figures/", "bift_utils/widgets/", "bift_utils/checks/")
+SELDOM = "bift_utils/labs/"
 
 
 def notebooks_that_run(fault: Fault, ran: dict[str, Lines]) -> list[str]:
@@ -40,8 +40,8 @@ def notebooks_that_run(fault: Fault, ran: dict[str, Lines]) -> list[str]:
     start = text.index(fault.right)
     lines = statement(text, start, start + len(fault.right))
     found = [path for path, files in ran.items() if files.get(fault.file, set()) & set(lines)]
-    introduced = re.findall(r"Introduced in\s+notebook\s+(\d\d)", text[:start])[-1:]
-    return sorted(found, key=lambda path: Path(path).name[:2] not in introduced)
+    introduced = re.findall(r"Introduced in\s+notebook\s+(\d\db?)", text[:start])[-1:]
+    return sorted(found, key=lambda path: Path(path).name.split("_")[0] not in introduced)
 
 
 def fingerprint(root: Path) -> str:

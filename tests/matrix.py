@@ -84,7 +84,7 @@ def run(condition: str, names: list[str], python: str, scratch: Path) -> tuple[b
     paths = [
         f"notebooks/{path.name}"
         for path in sorted(root.glob("notebooks/*.ipynb"))
-        if not names or path.name[:2] in names
+        if not names or path.name.split("_")[0] in names
     ]
     if not paths:
         return False, f"no notebook begins with {' or '.join(names)}", 0.0

@@ -19,7 +19,8 @@ os.environ["TQDM_DISABLE"] = "1"
 import nbformat
 from test_bands import bands
 
-from bift_utils import data, runtime
+from bift_utils import runtime
+from bift_utils.data import texts as data
 
 ROOT = Path(__file__).parent.parent
 RECORD = Path(__file__).parent / "bands.csv"

@@ -6,11 +6,12 @@ import pytest
 import torch
 from tiny import tiny_config
 
-from bift_utils.data import LabelledTexts, check_labelled_texts, encode_texts, split_texts
-from bift_utils.evaluation import evaluating, judge_texts
-from bift_utils.loading import load_model, save_checkpoint
-from bift_utils.modeling import new_model
-from bift_utils.pretraining import PretrainingConfig
+from bift_utils.data.batches import encode_texts
+from bift_utils.data.texts import LabelledTexts, check_labelled_texts, split_texts
+from bift_utils.evaluation.ask import judge_texts
+from bift_utils.models.checkpoints import load_model, save_checkpoint
+from bift_utils.models.joint import evaluating, new_model
+from bift_utils.training.pretraining import PretrainingConfig
 
 
 @pytest.mark.parametrize("labels", [[0, "pos"], [0, None], [1, "1"], [False, True]])

@@ -6,9 +6,9 @@ import torch
 from scipy.sparse import csr_matrix
 from sklearn.naive_bayes import MultinomialNB
 
-from bift_utils.baselines import binary_counter, log_count_ratios, nbsvm_probabilities
-from bift_utils.data import LabelledTexts, check_parts, load_reviews, split_texts
-from bift_utils.evaluation import classification_metrics
+from bift_utils.data.texts import LabelledTexts, check_parts, load_reviews, split_texts
+from bift_utils.evaluation.baselines import binary_counter, log_count_ratios, nbsvm_probabilities
+from bift_utils.evaluation.metrics import classification_metrics
 
 
 @pytest.mark.parametrize("alpha", [0.1, 1.0, 3.0])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from benchmark import Ratio, TwoPasses, median_speed, spread_batches, take_turns
 
-from bift_utils import data
+from bift_utils.data import batches as data
 
 
 def test_the_median_leaves_out_the_warm_up_and_outliers():

@@ -4,10 +4,10 @@ import benchmark_joint
 import torch
 from benchmark import Ratio
 
-from bift_utils.data import encode_texts
-from bift_utils.masking import JointCollator
+from bift_utils.data.batches import encode_texts
+from bift_utils.masking.collators import JointCollator
 from bift_utils.runtime import make_generator
-from bift_utils.training import training_step
+from bift_utils.training.loop import training_step
 
 
 def test_the_trainer_is_given_the_loss_of_the_package(tokenizer, tiny_model, texts, labels):

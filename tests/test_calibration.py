@@ -4,7 +4,7 @@ import numpy
 import pytest
 import torch
 
-from bift_utils.calibration import expected_calibration_error, reliability_bins
+from bift_utils.evaluation.calibration import expected_calibration_error, reliability_bins
 from bift_utils.runtime import make_generator
 
 BY_HAND = [[0.9, 0.1], [0.8, 0.2], [0.35, 0.65], [0.4, 0.6], [1.0, 0.0]]

@@ -4,7 +4,7 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import BertTokenizer
 
-from bift_utils.capitals import (
+from bift_utils.data.capitals import (
     CASES,
     casing,
     casing_dictionary,
@@ -13,9 +13,9 @@ from bift_utils.capitals import (
     read_words,
     restore,
 )
-from bift_utils.corpus import split_reviews
-from bift_utils.data import load_reviews
-from bift_utils.loading import load_tokenizer
+from bift_utils.data.corpus import split_reviews
+from bift_utils.data.texts import load_reviews
+from bift_utils.models.checkpoints import load_tokenizer
 
 
 @pytest.fixture(scope="module")

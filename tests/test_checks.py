@@ -12,19 +12,21 @@ import torch
 import wrong_answers
 from wrong_answers.masking import masked
 
-import bift_utils.checks
-from bift_utils import masking_zoo as zoo
-from bift_utils.checks import masking as masking_checks
-from bift_utils.checks import practice_maskers as practice
-from bift_utils.checks.core import Mistake, is_stub
-from bift_utils.masking import mask_tokens
+import bift_utils.labs
+from bift_utils.labs.core.checks import Mistake, is_stub
+from bift_utils.labs.masking import checks as masking_checks
+from bift_utils.labs.masking import practice_maskers as practice
+from bift_utils.masking import zoo
+from bift_utils.masking.tokens import mask_tokens
 from bift_utils.runtime import make_generator
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 CHECKS = {
     name: value
-    for module in pkgutil.iter_modules(bift_utils.checks.__path__)
-    for name, value in vars(importlib.import_module(f"bift_utils.checks.{module.name}")).items()
+    for path in sorted(Path(bift_utils.labs.__path__[0]).glob("*/checks.py"))
+    for name, value in vars(
+        importlib.import_module(f"bift_utils.labs.{path.parent.name}.checks")
+    ).items()
     if name.startswith("check_")
 }
 

@@ -19,14 +19,19 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from bift_utils.course import __main__ as course
-from bift_utils.course import colab
-from bift_utils.course.notebooks import notebook_text, read_notebook, source
+from bift_utils.commands.course import __main__ as course
+from bift_utils.commands.course import colab
+from bift_utils.commands.course.notebooks import (
+    find_notebooks,
+    notebook_text,
+    read_notebook,
+    source,
+)
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 RANGES = {r.name: r.specifier for r in map(Requirement, PROJECT["dependencies"])}
-STEMS = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+STEMS = [path.stem for path in find_notebooks(ROOT / "notebooks").values()]
 
 
 def colab_versions():
@@ -89,7 +94,9 @@ def test_badges_open_their_own_notebook(fork):
     for stem in STEMS:
         title = source(read_notebook(fork / "notebooks" / f"{stem}.ipynb")["cells"][0])
         assert re.findall(r"\]\((https://colab[^)]*)\)", title)[1:] == [f"{page}{stem}.ipynb"]
-        assert title.startswith(f"# {stem[:2]}. ") and title.splitlines()[2].startswith("[![")
+        assert title.startswith(f"# {stem.split('_')[0]}. ") and title.splitlines()[2].startswith(
+            "[!["
+        )
     readme = (fork / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| \[[^|]*\]\(notebooks/([\w.-]+)\) (\[!\[[^|]*) \|", readme, flags=re.M)
     assert rows, "the README has a table of notebooks"
@@ -104,7 +111,7 @@ def test_a_stamped_notebook_keeps_the_conventions(fork, stem):
     for check in (
         test_notebooks.test_saved_from_one_clean_run,
         test_notebooks.test_cells_are_short_and_introduced,
-        test_notebooks.test_words_and_figures,
+        test_notebooks.test_figures,
         test_notebooks.test_most_cells_are_compared,
         test_notebooks.test_structure,
         test_notebooks.test_no_hidden_magic,
@@ -166,9 +173,9 @@ def test_the_wheel_holds_the_whole_package(wheel):
 
 QUICK = "02_masking.ipynb"  # uses the checkpoint and the reviews, and computes the least
 RESULTS = """
-from bift_utils import data
+from bift_utils import results
 for name in {names}:
-    assert len(data.result_file(name).read_text(encoding="utf-8").splitlines()) > 1, name
+    assert len(results.result_file(name).read_text(encoding="utf-8").splitlines()) > 1, name
 import sys
 for name, module in sys.modules.items():
     if name.split(".")[0] == "bift_utils":

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from bift_utils.context import SIDES, answer_each, influence, keep_sides
-from bift_utils.evaluation import evaluate_masked_lm, evaluating
-from bift_utils.oracle import small_bert
+from bift_utils.evaluation.predict import evaluate_masked_lm
+from bift_utils.evaluation.sides import SIDES, answer_each, influence, keep_sides
+from bift_utils.models.joint import evaluating, small_bert
 
 T, V = 6, 9
 

@@ -4,23 +4,22 @@ import random
 import pytest
 import torch
 
-from bift_utils.corpus import (
+from bift_utils.data.batches import IGNORE_INDEX
+from bift_utils.data.corpus import (
     SPECIAL_TOKENS,
-    context_free_loss,
     encode_sentences,
     make_windows,
     pack_windows,
     split_reviews,
     split_sentences,
     train_tokenizer,
-    unigram_loss,
-    validation_batches,
 )
-from bift_utils.data import load_reviews
-from bift_utils.forward_backward import CorruptionChannel
-from bift_utils.losses import IGNORE_INDEX
+from bift_utils.data.texts import load_reviews
+from bift_utils.evaluation.floors import context_free_loss, unigram_loss
+from bift_utils.evaluation.predict import validation_batches
+from bift_utils.languages.families import MarkovLanguage
+from bift_utils.masking.tokens import CorruptionChannel
 from bift_utils.runtime import make_generator
-from bift_utils.synthetic import MarkovLanguage
 
 
 @pytest.fixture(scope="module")

@@ -14,27 +14,29 @@ from pathlib import Path
 import pytest
 import torch
 
-from bift_utils import masking
-from bift_utils.checks import core, joint_training
-from bift_utils.checks import masking as masking_checks
-from bift_utils.checks.core import CheckResult
-from bift_utils.course import __main__ as course
-from bift_utils.course import colab
-from bift_utils.course.editions import CONFIG, course_edition, plain_edition
-from bift_utils.course.grading import require_passed
-from bift_utils.course.notebooks import (
+from bift_utils.commands.course import __main__ as course
+from bift_utils.commands.course import colab
+from bift_utils.commands.course.editions import CONFIG, course_edition, plain_edition
+from bift_utils.commands.course.grading import require_passed
+from bift_utils.commands.course.notebooks import (
     HEADING,
     CourseError,
     find_exercises,
+    find_notebooks,
     notebook_text,
     read_notebook,
     set_source,
     solution_cell,
     source,
 )
+from bift_utils.labs.core import checks as core
+from bift_utils.labs.core.checks import CheckResult
+from bift_utils.labs.joint_training import checks as joint_training
+from bift_utils.labs.masking import checks as masking_checks
+from bift_utils.masking import tokens as masking
 
 ROOT = Path(__file__).parent.parent
-STEMS = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+STEMS = [path.stem for path in find_notebooks(ROOT / "notebooks").values()]
 NOTEBOOKS = {stem: read_notebook(ROOT / "notebooks" / f"{stem}.ipynb") for stem in STEMS}
 LABS = {stem: notebook for stem, notebook in NOTEBOOKS.items() if find_exercises(notebook)}
 LAB = "06_joint_training"  # the lightest one to grade
@@ -72,7 +74,7 @@ def test_every_lab_has_its_exercises():
     assert set(LABS) == set(STEMS) - {"00_start_here"}
     for stem, notebook in LABS.items():
         numbers = [exercise.number for exercise in find_exercises(notebook)]
-        assert numbers == [f"{stem[:2]}.{k}" for k in range(1, len(numbers) + 1)]
+        assert numbers == [f"{stem.split('_')[0]}.{k}" for k in range(1, len(numbers) + 1)]
 
 
 def test_points_are_the_difficulty():
@@ -202,7 +204,7 @@ def test_hidden_tests_admit_the_solution_and_not_the_stub(tmp_path, stem, exerci
     """The cells that grading runs need nothing else from the notebook."""
     cells = by_grade_id(course_edition(NOTEBOOKS[stem], stem, STEMS))
     number = exercise.number.replace(".", "-")
-    checks = importlib.import_module(f"bift_utils.checks.{exercise.topic}")
+    checks = importlib.import_module(f"bift_utils.labs.{exercise.topic}.checks")
     for given in (cells[f"exercise-{number}"], NOTEBOOKS[stem]["cells"][exercise.stub]):
         space = {"torch": torch, "checks": checks}
         define(tmp_path, source(given), space)
@@ -297,9 +299,9 @@ def test_odd_input_gets_one_sentence(tmp_path, monkeypatch, arguments, message):
 
 
 def test_the_command_explains_itself():
-    command = [sys.executable, "-m", "bift_utils.course", "--help"]
+    command = [sys.executable, "-m", "bift_utils.commands.course", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "usage: python -m bift_utils.course" in done.stdout
+    assert "usage: python -m bift_utils.commands.course" in done.stdout
 
 
 def test_a_missing_nbgrader_is_named(tmp_path, monkeypatch):
@@ -416,7 +418,7 @@ GUIDE = (ROOT / "notebooks" / "teaching-guide.md").read_text(encoding="utf-8")
 
 
 def test_the_guide_names_every_exercise_and_invents_none():
-    rows = re.findall(r"^\| (\d\d\.\d) (.+?) \| (.+) \|$", GUIDE, flags=re.M)
+    rows = re.findall(r"^\| (\d\db?\.\d) (.+?) \| (.+) \|$", GUIDE, flags=re.M)
     ours = [(e.number, e.title) for notebook in LABS.values() for e in find_exercises(notebook)]
     assert [(number, title) for number, title, _ in rows] == ours
     assert all(len(mistake) > 20 for *_, mistake in rows)

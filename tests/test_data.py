@@ -5,22 +5,24 @@ import warnings
 import pytest
 import torch
 
-from bift_utils import data
-from bift_utils.data import (
+from bift_utils.data import texts as data
+from bift_utils.data.batches import (
     EncodedTexts,
-    LabelledTexts,
     LengthBucketSampler,
-    check_labelled_texts,
-    clean_text,
     encode_texts,
-    group_equal_texts,
-    load_reviews,
     make_loader,
     pad_batch,
-    result_file,
+)
+from bift_utils.data.texts import (
+    LabelledTexts,
+    check_labelled_texts,
+    clean_text,
+    group_equal_texts,
+    load_reviews,
     split_texts,
 )
-from bift_utils.masking import SequenceCollator
+from bift_utils.masking.collators import SequenceCollator
+from bift_utils.results.files import result_file
 
 
 @pytest.fixture(scope="module")

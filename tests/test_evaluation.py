@@ -4,21 +4,14 @@ import pytest
 import torch
 from scipy import stats
 
-from bift_utils.data import encode_texts, make_loader
-from bift_utils.evaluation import (
-    bag_of_words_probabilities,
-    classification_metrics,
-    evaluate_masked_lm,
-    evaluate_sequence,
-    evaluating,
-    fill_blank,
-    judge_texts,
-    majority_accuracy,
-    predict_classes,
-    seed_interval,
-)
-from bift_utils.losses import IGNORE_INDEX
-from bift_utils.masking import MaskedLMCollator, SequenceCollator
+from bift_utils.data.batches import IGNORE_INDEX, encode_texts, make_loader
+from bift_utils.evaluation.ask import fill_blank, judge_texts
+from bift_utils.evaluation.baselines import bag_of_words_probabilities, majority_accuracy
+from bift_utils.evaluation.intervals import seed_interval
+from bift_utils.evaluation.metrics import classification_metrics, evaluate_sequence
+from bift_utils.evaluation.predict import evaluate_masked_lm, predict_classes
+from bift_utils.masking.collators import MaskedLMCollator, SequenceCollator
+from bift_utils.models.joint import evaluating
 from bift_utils.runtime import make_generator
 
 

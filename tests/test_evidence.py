@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from bift_utils.evaluation import seed_interval
-from bift_utils.evidence import (
+from bift_utils.evaluation.intervals import (
     half_width,
     p_value,
     prediction_interval,
     resample,
+    seed_interval,
     two_way_interval,
 )
 from bift_utils.runtime import make_generator

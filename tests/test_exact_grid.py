@@ -4,8 +4,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from bift_utils import exact_grid, study
-from bift_utils.exact_grid import draw_test, draw_training, hide, make_language, plan, run_cell
+from bift_utils.commands.study import __main__ as study
+from bift_utils.commands.study import exact as exact_grid
+from bift_utils.commands.study.exact import plan, run_cell
+from bift_utils.languages.experiment import draw_test, draw_training, hide, make_language
+from bift_utils.runtime import make_generator
 
 CELL = {"seed": 0, "mlm_weight": 0.5, "labelled": 32, "unlabelled": 64, "width": 8, "updates": 6,
         "learning_rate": 1e-3}  # fmt: skip
@@ -33,8 +36,8 @@ def test_the_reference_is_exact_and_never_reached(language, test):
 
 
 def test_what_is_visible_is_true(language):
-    tokens = language.sample(200, 12, exact_grid.make_generator(0)).tokens
-    corrupted, answers = hide(tokens, exact_grid.make_generator(1))
+    tokens = language.sample(200, 12, make_generator(0)).tokens
+    corrupted, answers = hide(tokens, make_generator(1))
     hidden = corrupted == language.mask_token_id
     assert torch.equal(answers != -100, hidden) and torch.equal(corrupted[~hidden], tokens[~hidden])
     assert 0.2 < hidden.double().mean() < 0.3
@@ -71,7 +74,6 @@ def test_the_plan_holds_every_cell_once():
 
 
 def test_the_command_writes_rows_and_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(exact_grid, "TEST_SENTENCES", 40)
     few = [{k: v for k, v in CELL.items() if k not in ("updates", "learning_rate")}]
     few.append({**few[0], "mlm_weight": 0.0})
     monkeypatch.setattr(exact_grid, "plan", lambda seeds, widths: iter(few))

@@ -3,8 +3,9 @@
 import pandas
 import pytest
 
-from bift_utils import exact_grid
-from bift_utils.exact_results import best_weight, exact_axis, leave_one_out_gains, load_exact
+from bift_utils import languages
+from bift_utils.commands.study import exact as exact_grid
+from bift_utils.results.exact import best_weight, exact_axis, leave_one_out_gains, load_exact
 
 SHIPPED = load_exact()
 
@@ -20,7 +21,7 @@ def test_losses_are_floors_plus_distances():
     gap = SHIPPED["loss"] - SHIPPED["label_entropy"] - SHIPPED["label_kl"]
     assert gap.abs().max() < 1e-5
     assert (SHIPPED[["label_kl", "token_kl"]] >= 0).all().all()
-    test = exact_grid.draw_test(exact_grid.make_language())
+    test = languages.draw_test(languages.make_language())
     assert SHIPPED["label_entropy"].unique().tolist() == [
         pytest.approx(test.label_entropy, abs=1e-6)
     ]
@@ -30,7 +31,7 @@ def test_lambda_zero_stands_for_every_amount_of_text():
     few, much = (exact_axis(SHIPPED, "label_kl", 32, text, 32) for text in (0, 16384))
     assert few[0.0].tolist() == much[0.0].tolist()
     assert few[0.5].tolist() != much[0.5].tolist()
-    assert list(few.columns) == list(exact_grid.WEIGHTS) and len(few) == 5
+    assert list(few.columns) == list(languages.WEIGHTS) and len(few) == 5
     with pytest.raises(ValueError, match="labelled was given as 33; expected one of"):
         exact_axis(SHIPPED, "label_kl", 33, 0, 32)
 
@@ -40,7 +41,7 @@ def test_lambda_is_chosen_on_the_other_seeds():
         {0.0: [1.0, 1.0, 1.0], 0.1: [0.1, 0.9, 0.9], 0.5: [0.8, 0.7, 0.7], 0.9: [2.0, 2.0, 2.0],
          1.0: [0.0, 0.0, 0.0]},
     )  # fmt: skip
-    axis = axis.reindex(columns=exact_grid.WEIGHTS, fill_value=3.0)
+    axis = axis.reindex(columns=languages.WEIGHTS, fill_value=3.0)
     assert best_weight(axis) == 0.1  # λ = 1 trains no classifier and is left out
     # without seed 0, λ = 0.5 is best; its own seed does not count for it
     assert leave_one_out_gains(axis) == pytest.approx([0.2, 0.1, 0.1])

@@ -9,17 +9,11 @@ import torch
 from safetensors.torch import load_file
 from tiny import tiny_config
 
-from bift_utils.evaluation import fill_blank, judge_texts
-from bift_utils.exporting import (
-    MARK,
-    check_exportable,
-    check_output,
-    export_for_transformers,
-    whole_folder,
-    write_json,
-)
-from bift_utils.loading import load_model, load_tokenizer
-from bift_utils.modeling import new_model
+from bift_utils.evaluation.ask import fill_blank, judge_texts
+from bift_utils.finetune.output import MARK, check_output, whole_folder, write_json
+from bift_utils.models.checkpoints import load_model, load_tokenizer
+from bift_utils.models.export import check_exportable, export_for_transformers
+from bift_utils.models.joint import new_model
 
 NAMES = ["ham", "Spam!", "später"]
 OUTSIDE = """

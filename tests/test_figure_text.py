@@ -1,11 +1,12 @@
+import matplotlib.pyplot as plt
 import numpy
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.pylabtools import select_figure_formats
 from matplotlib.figure import Figure
 
-from bift_utils.figure_text import figure_text
-from bift_utils.plotting import plot_bars, plot_curves, plot_seeds, plt, use_series_style
+from bift_utils.plotting.figures import plot_bars, plot_curves, plot_seeds, use_series_style
+from bift_utils.plotting.text import figure_text
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """The figures of notebook 07 show what they were given."""
 
+import matplotlib.pyplot as plt
 import pytest
 
-from bift_utils.figures import evidence
-from bift_utils.plotting import plt
+from bift_utils.labs.does_it_help import figures as evidence
 
 
 @pytest.fixture(autouse=True)

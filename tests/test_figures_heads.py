@@ -5,7 +5,8 @@ import numpy
 import pytest
 import torch
 
-from bift_utils.figures import heads
+from bift_utils import plotting
+from bift_utils.labs.classifier_heads import figures as heads
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +31,7 @@ def test_ratios_point_both_ways_and_names_stand_opposite():
 
 
 def test_confusion_has_the_truth_in_rows():
-    figure = heads.plot_confusion([[8, 2], [1, 3]], ["no", "yes"], "finding")
+    figure = plotting.plot_confusion([[8, 2], [1, 3]], ["no", "yes"], "finding")
     axes = figure.axes[0]
     cells = {text.get_position(): text.get_text() for text in axes.texts}
     assert cells[1.5, 0.5] == "2\n20% of row"  # column yes, row no
@@ -42,7 +43,7 @@ def test_confusion_has_the_truth_in_rows():
 
 
 def test_confusion_takes_an_empty_row():
-    figure = heads.plot_confusion(torch.tensor([[0, 0], [1, 3]]), ["no", "yes"], "finding")
+    figure = plotting.plot_confusion(torch.tensor([[0, 0], [1, 3]]), ["no", "yes"], "finding")
     assert "0\n0% of row" in texts(figure)
 
 

@@ -1,9 +1,9 @@
 """The figures of notebook 06 show what they were given."""
 
+import matplotlib.pyplot as plt
 import pytest
 
-from bift_utils.figures import joint
-from bift_utils.plotting import plt
+from bift_utils.labs.joint_training import figures as joint
 
 
 @pytest.fixture(autouse=True)

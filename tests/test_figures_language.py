@@ -3,8 +3,8 @@
 import pytest
 from matplotlib import pyplot as plt
 
-from bift_utils.figures import language
-from bift_utils.plotting import COLOURS
+from bift_utils.labs.one_way_or_two import figures as language
+from bift_utils.plotting.figures import COLOURS
 
 
 @pytest.fixture(autouse=True)

@@ -4,9 +4,10 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
-from bift_utils.calibration import reliability_bins
-from bift_utils.figures import posterior
-from bift_utils.plotting import COLOURS
+from bift_utils import plotting
+from bift_utils.evaluation.calibration import reliability_bins
+from bift_utils.labs.mlm_probability import figures as posterior
+from bift_utils.plotting.figures import COLOURS
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +44,7 @@ def test_scatter_has_a_dashed_exact_line():
 def test_reliability_leaves_small_bins_out():
     p = torch.tensor([0.65] * 30 + [0.95] * 5, dtype=torch.float64)
     bins = reliability_bins(torch.stack([1 - p, p], 1), torch.ones(35, dtype=torch.long))
-    figure = posterior.plot_reliability({"one": bins, "two": bins}, "F", "x", "y", least=20)
+    figure = plotting.plot_reliability({"one": bins, "two": bins}, "F", "x", "y", least=20)
     axes = figure.axes[0]
     diagonal = axes.lines[0]
     assert diagonal.get_linestyle() == "--"
@@ -52,10 +53,10 @@ def test_reliability_leaves_small_bins_out():
         assert marks.get_offsets().tolist() == [pytest.approx([0.65, 1.0])]
     hollow, solid = (marks.get_facecolor()[0].tolist() for marks in axes.collections)
     assert hollow == [1, 1, 1, 1] and solid != hollow  # told apart without colour
-    two_classes = posterior.plot_reliability({"one": bins}, "F", "x", "y", 20, ["task"], 0.5)
+    two_classes = plotting.plot_reliability({"one": bins}, "F", "x", "y", 20, ["task"], 0.5)
     diagonal = two_classes.axes[0].lines[0]
     assert list(diagonal.get_xdata()) == list(diagonal.get_ydata()) == [0.5, 1.0]
     assert two_classes.axes[0].lines[1].get_color() == COLOURS["task"]
     worse = (torch.tensor([0.9]), torch.tensor([0.3]), torch.tensor([50]))
-    axes = posterior.plot_reliability({"one": worse}, "F", "x", "y", start=0.5).axes[0]
+    axes = plotting.plot_reliability({"one": worse}, "F", "x", "y", start=0.5).axes[0]
     assert axes.get_ylim()[0] < 0.3  # no mark is cut off

@@ -9,9 +9,9 @@ import pytest
 from own_tables import films, save_tiny_checkpoint, write_table
 from test_exporting import outside
 
-from bift_utils import finetune as command
-from bift_utils.finetune import main, make_parser
-from bift_utils.finetune_options import FinetuneOptions
+from bift_utils.finetune import __main__ as command
+from bift_utils.finetune.__main__ import main, make_parser
+from bift_utils.finetune.options import FinetuneOptions
 
 GIVEN = (  # noqa: SIM905
     "own.csv --output m --text words --label kind --encoding cp1252 --model minilm --mlm-weight "

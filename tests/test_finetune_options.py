@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bift_utils.finetune_options import FinetuneOptions
+from bift_utils.finetune.options import FinetuneOptions
 
 
 @pytest.mark.parametrize(

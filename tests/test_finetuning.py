@@ -8,14 +8,14 @@ from own_tables import films, save_tiny_checkpoint, write_table
 from safetensors.torch import load_file
 from test_exporting import outside
 
-from bift_utils import finetuning
-from bift_utils.data import split_texts
-from bift_utils.evaluation import fill_blank
-from bift_utils.exporting import MARK
-from bift_utils.finetuning import finetune
-from bift_utils.loading import load_model, load_tokenizer
-from bift_utils.modeling import BertForJointTraining
-from bift_utils.tables import read_table
+from bift_utils.data.tables import read_table
+from bift_utils.data.texts import split_texts
+from bift_utils.evaluation.ask import fill_blank
+from bift_utils.finetune import run as finetuning
+from bift_utils.finetune.output import MARK
+from bift_utils.finetune.run import finetune
+from bift_utils.models.checkpoints import load_model, load_tokenizer
+from bift_utils.models.joint import BertForJointTraining
 
 FAST = {"epochs": 8, "learning_rate": 5e-3, "batch_size": 16, "mlm_weight": 0.3}
 LONELY = [("the warm cast and the funny film", ""), ("a dull story and a dull film .", "")] * 3

@@ -3,12 +3,12 @@
 import pytest
 from own_tables import films, save_tiny_checkpoint, write_table
 
-from bift_utils import finetuning
-from bift_utils.exporting import MARK
-from bift_utils.finetune import main
-from bift_utils.finetune_options import FinetuneOptions
-from bift_utils.finetuning import FinetuneRun, finetune
-from bift_utils.tables import read_table
+from bift_utils.data.tables import read_table
+from bift_utils.finetune import run as finetuning
+from bift_utils.finetune.__main__ import main
+from bift_utils.finetune.options import FinetuneOptions
+from bift_utils.finetune.output import MARK
+from bift_utils.finetune.run import FinetuneRun, finetune
 
 GOOD = "text,label\n" + "".join(f"{text.replace(',', '')},{name}\n" for text, name in films(60))
 BAD_TABLES = {

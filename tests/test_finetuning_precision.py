@@ -11,8 +11,8 @@ import torch
 from own_tables import films, save_tiny_checkpoint, write_table
 from safetensors.torch import load_file
 
-from bift_utils.exporting import MARK
-from bift_utils.finetuning import finetune
+from bift_utils.finetune.output import MARK
+from bift_utils.finetune.run import finetune
 
 STILL = {"epochs": 2, "learning_rate": 2e-3, "batch_size": 10, "dropout": 0.0, "mlm_weight": 0.3}
 LOSSES = ("loss", "mlm_loss", "task_loss")

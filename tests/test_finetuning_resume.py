@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from own_tables import films, save_tiny_checkpoint, write_table
 
-from bift_utils import finetuning
-from bift_utils.exporting import MARK
-from bift_utils.finetuning import FinetuneRun, finetune
-from bift_utils.run_state import PREVIOUS, STATE, keep_previous, state_folder
+from bift_utils.finetune import run as finetuning
+from bift_utils.finetune.output import MARK
+from bift_utils.finetune.run import FinetuneRun, finetune
+from bift_utils.finetune.state import PREVIOUS, STATE, keep_previous, state_folder
 
 FAST = {"epochs": 3, "learning_rate": 5e-3, "batch_size": 8, "evaluations_per_epoch": 2}
 # forks, because starting Python and its libraries takes longer than a whole run of this size
 KILLER = """
 import json, os, random, signal, sys, time
-import accelerate.state, bift_utils.finetuning, bift_utils.plotting, psutil, sklearn.linear_model
+import accelerate.state, bift_utils.finetune.run, bift_utils.plotting, psutil, sklearn.linear_model
 options, output = json.loads(sys.argv[1]), sys.argv[2]
 
 def start(output):
@@ -27,7 +27,7 @@ def start(output):
     if child == 0:
         with open(output + ".log", "a") as log:
             say = lambda line: print(line, file=log, flush=True)
-            bift_utils.finetuning.finetune(output=output, say=say, resume=True, **options)
+            bift_utils.finetune.run.finetune(output=output, say=say, resume=True, **options)
         os._exit(0)
     return child
 

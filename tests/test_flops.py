@@ -3,12 +3,13 @@ import torch
 from tiny import tiny_config
 from torch.utils.flop_counter import FlopCounterMode
 
-from bift_utils.data import encode_texts, make_loader
-from bift_utils.flops import FlopMeter, forward_flops
-from bift_utils.masking import JointCollator
-from bift_utils.modeling import new_model
+from bift_utils.data.batches import encode_texts, make_loader
+from bift_utils.evaluation.flops import FlopMeter, forward_flops
+from bift_utils.masking.collators import JointCollator
+from bift_utils.models.joint import new_model
 from bift_utils.runtime import make_generator
-from bift_utils.training import TrainingConfig, train, training_step
+from bift_utils.training.loop import train, training_step
+from bift_utils.training.options import TrainingConfig
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls", "pooler"])

@@ -3,13 +3,12 @@ import torch
 from accelerate import Accelerator
 from tiny import tiny_config
 
-from bift_utils.data import encode_texts
-from bift_utils.global_batch import count_answers, joint_backward, share_of_loss, split_batch
-from bift_utils.losses import IGNORE_INDEX
-from bift_utils.masking import JointCollator
-from bift_utils.modeling import new_model
+from bift_utils.data.batches import IGNORE_INDEX, encode_texts
+from bift_utils.masking.collators import JointCollator
+from bift_utils.models.joint import new_model
 from bift_utils.runtime import make_generator
-from bift_utils.training import training_step
+from bift_utils.training.loop import training_step
+from bift_utils.training.pieces import count_answers, joint_backward, share_of_loss, split_batch
 
 STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 

@@ -7,11 +7,11 @@ from own_tables import films, save_tiny_checkpoint, write_table
 from safetensors.torch import load_file
 from test_resuming import CONFIG, KINDS, Killed, joint, run
 
-from bift_utils.finetuning import finetune
-from bift_utils.flops import FlopMeter
-from bift_utils.gradients import gradient_cosines
+from bift_utils.evaluation.flops import FlopMeter
+from bift_utils.evaluation.gradients import gradient_cosines
+from bift_utils.finetune.run import finetune
 from bift_utils.runtime import check_environment, environment_report, get_device
-from bift_utils.training import train
+from bift_utils.training.loop import train
 
 HAS_GPU = torch.cuda.is_available()  # asked before it is hidden
 pytestmark = pytest.mark.skipif(not HAS_GPU, reason="needs a GPU")

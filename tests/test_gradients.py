@@ -3,13 +3,13 @@ import torch
 from tiny import tiny_config
 from torch.nn import functional
 
-from bift_utils.data import encode_texts
-from bift_utils.gradients import batch_cosines, gradient_cosines, layer_parameters
-from bift_utils.masking import JointCollator
-from bift_utils.modeling import new_model
+from bift_utils.data.batches import encode_texts
+from bift_utils.evaluation.gradients import batch_cosines, gradient_cosines, layer_parameters
+from bift_utils.masking.collators import JointCollator
+from bift_utils.models.joint import new_model
+from bift_utils.models.sharing import share_layers
 from bift_utils.runtime import make_generator, set_seed
-from bift_utils.sharing import share_layers
-from bift_utils.training import training_step
+from bift_utils.training.loop import training_step
 
 
 @pytest.fixture

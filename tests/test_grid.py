@@ -8,10 +8,10 @@ import torch
 from test_study import make_reviews
 from tiny import tiny_config
 
-from bift_utils import grid
-from bift_utils.grid_results import BASE
-from bift_utils.loading import save_checkpoint
-from bift_utils.modeling import new_model
+from bift_utils.commands.study import grid
+from bift_utils.models.checkpoints import save_checkpoint
+from bift_utils.models.joint import new_model
+from bift_utils.results.grid import BASE
 
 CELLS = {  # 32 sentences, two epochs of four updates
     "plain": {"mlm_weight": 0.0},

@@ -1,12 +1,12 @@
 import pandas
 import pytest
 
-from bift_utils import grid
-from bift_utils.grid_results import (
+from bift_utils.commands.study import grid
+from bift_utils.evaluation.intervals import holm
+from bift_utils.results.grid import (
     BASE,
     TEST_PART,
     TRAIN_PART,
-    holm,
     load_grid,
     paired,
     paired_interval,
@@ -28,7 +28,7 @@ def test_the_shipped_grid_holds_every_cell_with_five_seeds_and_nothing_else():
 
 def test_the_parts_are_those_of_the_split():
     assert set(GRID["test_texts"]) == {TEST_PART}
-    from bift_utils.data import load_reviews, split_texts
+    from bift_utils.data.texts import load_reviews, split_texts
 
     assert len(split_texts(load_reviews("rotten_tomatoes"), seed=0)["train"]) == TRAIN_PART
 
@@ -70,7 +70,7 @@ def test_the_verdict_needs_the_whole_interval():
 
 
 def test_the_interval_is_wider_than_that_of_independent_seeds():
-    from bift_utils.evaluation import seed_interval
+    from bift_utils.evaluation.intervals import seed_interval
 
     values = [1.0, 2.0, 3.0, 4.0, 5.0]
     assert paired_interval(values)[1] < seed_interval(values)[1]

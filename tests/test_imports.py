@@ -1,6 +1,8 @@
-"""Imports go one way: each module imports only from the levels above it."""
+"""The house: twelve names, and each imports only from the names above it."""
 
 import ast
+import importlib
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -8,111 +10,63 @@ import pytest
 import bift_utils
 
 PACKAGE = Path(bift_utils.__file__).parent
-LEVELS = {
-    "figure_text": -1,
-    "runtime": 0,
-    "forward_backward": 0,
-    "synthetic": 0,
-    "modeling": 0,
-    "plotting": 0,
-    "table_files": 0,
-    "result_rows": 0,
-    "data": 1,
-    "losses": 1,
-    "sharing": 1,
-    "calibration": 1,
-    "flops": 0,
-    "figures": 1,
-    "loading": 1,
-    "baselines": 2,
-    "masking": 2,
-    "history": 2,
-    "schedules": 2,
-    "global_batch": 2,
-    "inspection": 2,
-    "loss_zoo": 2,
-    "exporting": 2,
-    "tables": 2,
-    "capitals": 3,
-    "corpus": 3,
-    "evaluation": 3,
-    "resuming": 3,
-    "masking_zoo": 3,
-    "training": 4,
-    "own_texts": 4,
-    "run_report": 4,
-    "run_state": 4,
-    "finetune_options": 4,
-    "finetuning": 5,
-    "oracle": 4,
-    "context": 4,
-    "token_head": 4,
-    "grid_results": 4,
-    "evidence": 4,
-    "gradients": 5,
-    "grid": 5,
-    "label_runs": 5,
-    "exact_grid": 6,
-    "label_efficiency": 6,
-    "label_results": 7,
-    "exact_results": 7,
-    "known_joint": 5,
-    "widgets": 5,
-    "checks": 6,
-    "pretraining": 7,
-    "pooling_study": 7,
-    "study": 7,
-    "finetune": 7,
-    "course": 7,
-}
-SAME_LEVEL = {("synthetic", "forward_backward")}  # one part of a whole
-FILES = {}  # module name to its files; `checks` is a package with one file a notebook
-for path in sorted(PACKAGE.rglob("*.py")):
-    name = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    if name != "__init__":
-        FILES.setdefault(name, []).append(path)
-MODULES = sorted(FILES)
+NAMES = ("runtime", "data", "masking", "models", "languages", "training", "evaluation", "results",
+         "plotting", "labs", "finetune", "commands")  # fmt: skip
+CONTENTS = NAMES[1:9]  # folders whose __init__ is their table of contents
+FILES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
+         for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"}  # fmt: skip
 
 
-def imported(module):
-    """Return the names of the modules of this package that a module imports, wherever it does."""
-    names = set()
-    for node in (node for tree in trees(module) for node in ast.walk(tree)):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            assert node.level == 0, "write absolute imports"
-            if node.module == "bift_utils":
-                names |= {alias.name for alias in node.names}
-            elif node.module.startswith("bift_utils."):
-                names.add(node.module.split(".")[1])
-        elif isinstance(node, ast.Import):
-            names |= {a.name.split(".")[1] for a in node.names if a.name.startswith("bift_utils.")}
-    return names - {module}
+def imported(file):
+    """Return the files of this package that a file imports, wherever it does."""
+    nodes = list(ast.walk(ast.parse(FILES[file].read_text(encoding="utf-8"))))
+    assert not [n for n in nodes if isinstance(n, ast.ImportFrom) and n.level], "write whole names"
+    names = [
+        f"{n.module}.{a.name}" for n in nodes if isinstance(n, ast.ImportFrom) for a in n.names
+    ]
+    names += [alias.name for n in nodes if isinstance(n, ast.Import) for alias in n.names]
+    ours = [name.removeprefix("bift_utils.") for name in names if name.startswith("bift_utils.")]
+    return {name if name in FILES else name.rpartition(".")[0] or name for name in ours}
 
 
-def trees(module):
-    return [ast.parse(path.read_text(encoding="utf-8")) for path in FILES[module]]
+def test_each_name_imports_only_from_the_names_above_it():
+    assert {file.split(".")[0] for file in FILES} == set(NAMES)
+    for file in FILES:
+        place = NAMES.index(file.split(".")[0])
+        for other in imported(file):
+            top = other.split(".")[0]
+            assert top == NAMES[place] or top in NAMES[:place], f"{file} imports {other}"
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_go_one_way(module):
-    assert module in LEVELS, f"give {module} a level"
-    for other in imported(module):
-        allowed = LEVELS[other] < LEVELS[module] or (module, other) in SAME_LEVEL
-        assert allowed, f"{module} (level {LEVELS[module]}) imports {other} ({LEVELS[other]})"
+def test_the_files_of_a_folder_form_no_circle():
+    TopologicalSorter({file: imported(file) & set(FILES) for file in FILES}).prepare()
 
 
-def test_commands_are_imported_by_no_module():
-    assert not [m for m in MODULES if any(LEVELS[other] == 7 for other in imported(m))]
+def test_labs_import_no_other_lab():
+    for file in FILES:
+        for other in imported(file):
+            if file.startswith("labs.") and other.startswith("labs."):
+                assert other.split(".")[1] in (file.split(".")[1], "core"), f"{file}: {other}"
 
 
-def test_nothing_is_re_exported():
+@pytest.mark.parametrize("folder", CONTENTS)
+def test_a_folder_begins_with_its_table_of_contents(folder):
+    tree = ast.parse((PACKAGE / folder / "__init__.py").read_text(encoding="utf-8"))
+    assert all(isinstance(n, ast.Expr | ast.ImportFrom | ast.Assign) for n in tree.body)
+    module = importlib.import_module(f"bift_utils.{folder}")
+    names = {alias.name for n in tree.body if isinstance(n, ast.ImportFrom) for alias in n.names}
+    assert set(module.__all__) == names and ast.get_docstring(tree)
+
+
+def test_nothing_else_re_exports():
     for path in PACKAGE.rglob("__init__.py"):
-        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        assert not [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+        if path.parent.name not in CONTENTS or path.parent.parent != PACKAGE:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            assert not [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)]
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_public_names_are_documented(module):
-    for node in (node for tree in trees(module) for node in tree.body):
+@pytest.mark.parametrize("file", FILES)
+def test_public_names_are_documented(file):
+    for node in ast.parse(FILES[file].read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-            assert ast.get_docstring(node) or node.name == "main", f"{module}.{node.name}"
+            assert ast.get_docstring(node) or node.name == "main", f"{file}.{node.name}"

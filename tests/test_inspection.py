@@ -1,14 +1,14 @@
 import pytest
 
-from bift_utils import inspection
-from bift_utils.data import encode_texts
-from bift_utils.inspection import (
+from bift_utils.data.batches import encode_texts
+from bift_utils.finetune import inspection
+from bift_utils.finetune.inspection import (
     class_balance,
     suggest_checkpoint,
     summarise_texts,
     unknown_share,
 )
-from bift_utils.loading import load_tokenizer
+from bift_utils.models.checkpoints import load_tokenizer
 
 RUSSIAN = ["сегодня хорошая погода", "мы идём гулять в парк", "а завтра будет дождь"]
 EMOJI = ["😂 😂 😂 lol", "🎉 🎉 yes", "no 😡 😡 😡"]

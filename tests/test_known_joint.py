@@ -3,16 +3,13 @@ import math
 import pytest
 import torch
 
-from bift_utils import oracle
-from bift_utils.known_joint import (
-    JointLanguageBatches,
-    KnownTest,
-    evaluate_heads,
-    example_language,
-)
+from bift_utils.evaluation.exact import evaluate_heads
+from bift_utils.languages.batches import JointLanguageBatches, KnownTest, example_language
+from bift_utils.languages.families import ClassConditionalLanguage
+from bift_utils.models import joint as oracle
 from bift_utils.runtime import make_generator, set_seed
-from bift_utils.synthetic import ClassConditionalLanguage
-from bift_utils.training import TrainingConfig, train
+from bift_utils.training.loop import train
+from bift_utils.training.options import TrainingConfig
 
 LENGTH = 6
 

@@ -7,22 +7,23 @@ import pytest
 import torch
 from tiny import tiny_config
 
-from bift_utils import label_efficiency as study_module
-from bift_utils import label_runs, study
-from bift_utils.data import EncodedTexts, LabelledTexts, encode_texts
-from bift_utils.flops import FlopMeter
-from bift_utils.history import History
-from bift_utils.label_efficiency import axis_size, choose_weight, draw_labelled, method_cells
-from bift_utils.label_runs import (
-    LabelledAndText,
-    Material,
-    loader_flops,
-    pack_scores,
-    unpack_scores,
-)
-from bift_utils.loading import save_checkpoint
-from bift_utils.modeling import new_model
-from bift_utils.training import TrainingConfig, train
+from bift_utils import data
+from bift_utils.commands.study import __main__ as study
+from bift_utils.commands.study import label_runs
+from bift_utils.commands.study import labels as study_module
+from bift_utils.commands.study.label_runs import LabelledAndText, Material, loader_flops
+from bift_utils.commands.study.labels import draw_labelled, method_cells
+from bift_utils.data import corpus
+from bift_utils.data.batches import EncodedTexts, encode_texts
+from bift_utils.data.texts import LabelledTexts
+from bift_utils.evaluation.flops import FlopMeter
+from bift_utils.models.checkpoints import save_checkpoint
+from bift_utils.models.joint import new_model
+from bift_utils.results import labels as label_results
+from bift_utils.results.labels import axis_size, choose_weight, pack_scores, unpack_scores
+from bift_utils.training.history import History
+from bift_utils.training.loop import train
+from bift_utils.training.options import TrainingConfig
 
 
 def make_reviews(source="rotten_tomatoes"):
@@ -42,12 +43,14 @@ def few(tokenizer, tmp_path_factory):
     save_checkpoint(new_model(tiny_config(tokenizer)), tokenizer, folder / "tiny")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(study_module, "load_reviews", make_reviews)
+        patch.setattr(corpus, "load_reviews", make_reviews)
+        for module in (study_module, label_results):
+            patch.setattr(module, "AXIS_SIZES", (16,))
+            patch.setattr(module, "AXIS_SEEDS", (0,))
+            patch.setattr(module, "WEIGHTS", (0.0, 0.3, 0.9))
         patch.setattr(study_module, "UPDATES", {16: 3, 32: 6})
         patch.setattr(study_module, "SIZES", (16, 32))
         patch.setattr(study, "SIZES", (16, 32))
-        patch.setattr(study_module, "AXIS_SIZES", (16,))
-        patch.setattr(study_module, "AXIS_SEEDS", (0,))
-        patch.setattr(study_module, "WEIGHTS", (0.0, 0.3, 0.9))
         arguments = ["labels", str(folder / "rows.csv"), "--seeds", "2"]
         study.main([*arguments, "--checkpoint", str(folder / "tiny")])
         written = (folder / "rows.csv").read_text(encoding="utf-8")
@@ -194,9 +197,9 @@ def test_the_cost_announced_is_the_cost_paid(loader_of, tokenizer):
 
 
 def test_the_transfer_reviews_have_both_classes_and_were_never_read():
-    reviews = study_module.held_out_reviews(200)
+    reviews = data.held_out_reviews(200)
     assert 60 < sum(reviews.labels) < 140
-    known, _ = study_module.split_reviews(study_module.load_reviews("imdb").texts)
+    known, _ = corpus.split_reviews(corpus.load_reviews("imdb").texts)
     assert not set(reviews.texts) & set(known)
 
 

@@ -4,22 +4,22 @@ import pandas
 import pytest
 import torch
 
-from bift_utils import label_efficiency as made_by
-from bift_utils.data import load_reviews
-from bift_utils.evaluation import seed_interval
-from bift_utils.evidence import half_width
-from bift_utils.label_results import (
+from bift_utils import data
+from bift_utils.commands.study import labels as made_by
+from bift_utils.data.texts import load_reviews
+from bift_utils.evaluation.intervals import half_width, seed_interval
+from bift_utils.results.labels import (
     SAME_FLOPS,
     answers,
     chosen_weights,
     correct,
     load_labels,
+    pack_scores,
     paired,
     runs,
     sizes,
     weight_axis,
 )
-from bift_utils.label_runs import pack_scores
 
 SHIPPED = load_labels()
 
@@ -125,7 +125,7 @@ def test_shipped_scores_give_the_shipped_accuracies():
 
 
 def test_long_reviews_are_not_in_the_training_text():
-    from bift_utils.corpus import split_reviews
+    from bift_utils.data.corpus import split_reviews
 
     read, _ = split_reviews(load_reviews("imdb").texts)
-    assert not set(made_by.held_out_reviews().texts) & set(read)
+    assert not set(data.held_out_reviews().texts) & set(read)

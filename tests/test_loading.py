@@ -13,9 +13,14 @@ from safetensors.torch import load_file, save_file
 from tiny import tiny_config
 from transformers import BertForMaskedLM, BertModel
 
-from bift_utils import loading
-from bift_utils.loading import find_checkpoint, load_model, load_tokenizer, save_checkpoint
-from bift_utils.modeling import new_model
+from bift_utils.models import checkpoints as loading
+from bift_utils.models.checkpoints import (
+    find_checkpoint,
+    load_model,
+    load_tokenizer,
+    save_checkpoint,
+)
+from bift_utils.models.joint import new_model
 
 HEAD = {
     "cls.predictions.bias",

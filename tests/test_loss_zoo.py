@@ -3,9 +3,10 @@ import math
 import pytest
 import torch
 
-from bift_utils.loss_zoo import LOSSES, from_the_article
-from bift_utils.losses import IGNORE_INDEX, masked_lm_loss
+from bift_utils.data.batches import IGNORE_INDEX
+from bift_utils.labs.pretraining.loss_zoo import LOSSES, from_the_article
 from bift_utils.runtime import make_generator
+from bift_utils.training.losses import masked_lm_loss
 
 LABELS = torch.tensor([[IGNORE_INDEX, 2, IGNORE_INDEX, 0], [IGNORE_INDEX, IGNORE_INDEX, 1, 3]])
 

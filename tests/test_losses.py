@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from bift_utils.losses import IGNORE_INDEX, joint_loss, masked_lm_loss, sequence_loss
+from bift_utils.data.batches import IGNORE_INDEX
+from bift_utils.training.losses import joint_loss, masked_lm_loss, sequence_loss
 
 
 def test_masked_lm_loss_by_hand():

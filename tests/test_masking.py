@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from bift_utils.data import encode_texts
-from bift_utils.losses import IGNORE_INDEX
-from bift_utils.masking import JointCollator, MaskedLMCollator, MaskingConfig, mask_tokens
+from bift_utils.data.batches import IGNORE_INDEX, encode_texts
+from bift_utils.masking.collators import JointCollator, MaskedLMCollator
+from bift_utils.masking.tokens import MaskingConfig, mask_tokens
 from bift_utils.runtime import make_generator
 
 V, MASK, SPECIAL = 50, 4, 5

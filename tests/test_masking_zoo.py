@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from bift_utils import masking_zoo as zoo
-from bift_utils.losses import IGNORE_INDEX
-from bift_utils.masking import mask_tokens
+from bift_utils.data.batches import IGNORE_INDEX
+from bift_utils.masking import zoo
+from bift_utils.masking.tokens import mask_tokens
 from bift_utils.runtime import make_generator
 
 SHARES = {  # percent of the selected tokens: [MASK], random, kept

@@ -3,8 +3,8 @@ import torch
 from tiny import tiny_config
 from transformers import BertForMaskedLM, BertForSequenceClassification
 
-from bift_utils.losses import masked_lm_loss
-from bift_utils.modeling import BertForJointTraining, new_model, pool, sinusoidal_positions
+from bift_utils.models.joint import BertForJointTraining, new_model, pool, sinusoidal_positions
+from bift_utils.training.losses import masked_lm_loss
 
 
 @pytest.fixture

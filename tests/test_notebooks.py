@@ -7,11 +7,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from bift_utils.course.colab import BADGE
+from bift_utils.commands.course.colab import BADGE
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-SHORT = ("00", "08")  # no lower limit on words, two figures
+SHORT = ("00", "08")  # two figures are enough
 IGNORED = "nbval-ignore-output"
 
 pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -62,19 +62,15 @@ def test_cells_are_short_and_introduced(path):
     assert "ccc" not in kinds, "more than two code cells follow each other without text"
 
 
-def test_words_and_figures(path):
+def test_figures(path):
     notebook = read(path)
-    text = re.sub(r"```.*?```", "", "\n".join(prose(notebook)), flags=re.S)
-    words = len(re.findall(r"\w+", text))
-    short = path.name.startswith(SHORT)
-    assert (0 if short else 1500) <= words <= 3500
     figures = [
         output
         for cell in code_cells(notebook)
         for output in cell.outputs
         if "image/png" in output.get("data", {})
     ]
-    assert len(figures) >= (2 if short else 4)
+    assert len(figures) >= (2 if path.name.startswith(SHORT) else 4)
 
 
 def test_most_cells_are_compared(path):
@@ -107,8 +103,8 @@ def test_every_figure_is_followed_by_its_description(path):
 
 def test_structure(path):
     texts = prose(read(path))
-    number = path.name[:2]
-    assert texts[0].startswith(f"# {number}. ")
+    id = path.name.split("_")[0]
+    assert texts[0].startswith(f"# {id}. ")
     assert "**Question.**" in texts[0] and "**Answer in advance.**" in texts[0]
     assert "*Time:" in texts[0]
     everything = "\n".join(texts)
@@ -116,9 +112,8 @@ def test_structure(path):
         assert heading in everything
     summary = everything.split("## Summary")[1].split("## Sources")[0]
     assert 3 <= len(re.findall(r"^- ", summary, flags=re.M)) <= 6
-    if number not in ("00",):
-        least = 2 if number == "08" else 3
-        assert least <= len(re.findall(r"^### Exercise ", everything, flags=re.M)) <= 5
+    if id != "00":
+        assert len(re.findall(r"^### Exercise ", everything, flags=re.M)) >= 2
 
 
 def test_no_hidden_magic(path):

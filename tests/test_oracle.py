@@ -2,10 +2,10 @@
 
 import torch
 
-from bift_utils.losses import IGNORE_INDEX
-from bift_utils.oracle import LanguageBatches, hide_one, language_masking
+from bift_utils.data.batches import IGNORE_INDEX
+from bift_utils.languages.batches import LanguageBatches, hide_one, language_masking
+from bift_utils.languages.families import MarkovLanguage
 from bift_utils.runtime import make_generator
-from bift_utils.synthetic import MarkovLanguage
 
 
 def test_one_token_is_hidden_and_asked_for():

@@ -2,11 +2,11 @@ import pytest
 import torch
 from own_tables import films, messages, write_table
 
-from bift_utils.losses import IGNORE_INDEX
-from bift_utils.masking import JointCollator
-from bift_utils.own_texts import AskingRows, file_digest, prepare_texts, split_without_classes
+from bift_utils.data.batches import IGNORE_INDEX
+from bift_utils.data.tables import read_table
+from bift_utils.finetune.texts import AskingRows, file_digest, prepare_texts, split_without_classes
+from bift_utils.masking.collators import JointCollator
 from bift_utils.runtime import make_generator
-from bift_utils.tables import read_table
 
 EXTRA = [(f"the cast and the story {'. ' * i}", "") for i in range(8)]
 

@@ -111,7 +111,7 @@ def test_the_package_data_is_declared_and_there():
     assert list((package / "results").glob("*.csv"))
 
 
-@pytest.mark.parametrize("command", ["pretraining", "study"])
+@pytest.mark.parametrize("command", ["commands.pretrain", "commands.study", "finetune"])
 def test_commands_explain_themselves(command):
     done = subprocess.run(
         [sys.executable, "-m", f"bift_utils.{command}", "--help"], capture_output=True, check=True

@@ -7,9 +7,9 @@ import pytest
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
-from bift_utils.figures.chart import plot_bift_chart
-from bift_utils.figures.masking import plot_shares, plot_tokens
-from bift_utils.plotting import (
+from bift_utils.labs.masking.figures import plot_shares, plot_tokens
+from bift_utils.labs.start_here.figures import plot_bift_chart
+from bift_utils.plotting.figures import (
     COLOURS,
     plot_bars,
     plot_curves,
@@ -17,7 +17,7 @@ from bift_utils.plotting import (
     plot_seeds,
     use_series_style,
 )
-from bift_utils.training import History
+from bift_utils.training.history import History
 
 
 @pytest.fixture(autouse=True)

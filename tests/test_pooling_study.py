@@ -5,8 +5,9 @@ import csv
 import pandas
 import pytest
 
-from bift_utils import pooling_study
-from bift_utils.data import load_reviews, result_file, split_texts
+from bift_utils.commands.study import pooling as pooling_study
+from bift_utils.data.texts import load_reviews, split_texts
+from bift_utils.results.files import result_file
 
 
 @pytest.fixture

@@ -9,21 +9,19 @@ import pytest
 import torch
 from transformers import BertForMaskedLM
 
-from bift_utils import pretraining
-from bift_utils.corpus import SPECIAL_TOKENS, split_reviews
-from bift_utils.data import LabelledTexts
-from bift_utils.evaluation import move_batch
-from bift_utils.loading import load_model, load_tokenizer
-from bift_utils.losses import IGNORE_INDEX
-from bift_utils.pretraining import (
-    Log,
+from bift_utils.commands import pretrain as pretraining
+from bift_utils.commands.pretrain import Log, PretrainingRun
+from bift_utils.data.batches import IGNORE_INDEX, move_batch
+from bift_utils.data.corpus import SPECIAL_TOKENS, split_reviews
+from bift_utils.data.texts import LabelledTexts
+from bift_utils.models.checkpoints import load_model, load_tokenizer
+from bift_utils.training.loop import training_step
+from bift_utils.training.pretraining import (
     PretrainingConfig,
-    PretrainingRun,
     make_optimizers,
     rate_factor,
     training_windows,
 )
-from bift_utils.training import training_step
 
 CONFIG = PretrainingConfig(
     vocab_size=300, layers=1, width=16, heads=2, positions=32, steps=12, batch_windows=4,
@@ -241,7 +239,9 @@ def test_the_stream_can_be_entered_anywhere(whole):
 
 
 def test_each_epoch_reads_each_window_once_in_another_order(whole, monkeypatch):
-    monkeypatch.setattr(pretraining, "make_windows", lambda *_: [[i] * 5 for i in range(40)])
+    monkeypatch.setattr(
+        "bift_utils.training.pretraining.make_windows", lambda *_: [[i] * 5 for i in range(40)]
+    )
     late = replace(CONFIG, early_share=0.0)  # ten steps of four windows are an epoch
     stream = training_windows(whole.reviews, whole.tokenizer, late, 0)
     read = [window[0] for _, windows in itertools.islice(stream, 20) for window in windows]

@@ -2,10 +2,10 @@ import matplotlib
 
 matplotlib.use("agg")
 
+import matplotlib.pyplot as plt
 import pytest
 
-from bift_utils.figures.pretraining import plot_by_group, plot_log, plot_run
-from bift_utils.plotting import plt
+from bift_utils.labs.pretraining.figures import plot_by_group, plot_log, plot_run
 
 
 @pytest.fixture(autouse=True)

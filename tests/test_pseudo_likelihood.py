@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from bift_utils.oracle import pseudo_log_likelihood, small_bert, token_log_probabilities
+from bift_utils.evaluation.exact import pseudo_log_likelihood, token_log_probabilities
+from bift_utils.languages.families import MarkovLanguage
+from bift_utils.models.joint import small_bert
 from bift_utils.runtime import make_generator, set_seed
-from bift_utils.synthetic import MarkovLanguage
 
 V, T = 4, 3
 
@@ -38,7 +39,7 @@ def test_exact_conditionals_give_the_exact_sum(monkeypatch):
     def exact(_model, corrupted):
         return language.cavity_posterior(corrupted).log()
 
-    monkeypatch.setattr("bift_utils.oracle.token_log_probabilities", exact)
+    monkeypatch.setattr("bift_utils.evaluation.exact.token_log_probabilities", exact)
     conditionals = language.cavity_posterior(tokens).gather(2, tokens[..., None])[..., 0]
     found = pseudo_log_likelihood(None, tokens, V)
     assert torch.allclose(found, conditionals.log().sum(1), atol=1e-12)

@@ -4,13 +4,14 @@ import pytest
 import torch
 from tiny import tiny_config
 
-from bift_utils.data import encode_texts, make_loader
-from bift_utils.evaluation import evaluate_sequence
-from bift_utils.masking import JointCollator, SequenceCollator
-from bift_utils.modeling import new_model
+from bift_utils.data.batches import encode_texts, make_loader
+from bift_utils.evaluation.metrics import evaluate_sequence
+from bift_utils.masking.collators import JointCollator, SequenceCollator
+from bift_utils.models.joint import new_model
+from bift_utils.models.sharing import share_layers
 from bift_utils.runtime import make_generator, set_seed
-from bift_utils.sharing import share_layers
-from bift_utils.training import TrainingConfig, train
+from bift_utils.training.loop import train
+from bift_utils.training.options import TrainingConfig
 
 CONFIG = TrainingConfig(epochs=3, learning_rate=1e-2, evaluations_per_epoch=3)
 KINDS = {
@@ -136,7 +137,7 @@ def test_a_state_of_other_options_is_refused_and_kept(
     tokenizer, encoded, half_done, monkeypatch, change, shared, message
 ):
     before = half_done.read_bytes()
-    monkeypatch.setattr("bift_utils.training.update", None)  # no step may be taken
+    monkeypatch.setattr("bift_utils.training.loop.update", None)  # no step may be taken
     with pytest.raises(ValueError, match=message):
         run(tokenizer, encoded, replace(CONFIG, **change), shared, half_done)
     assert half_done.read_bytes() == before

@@ -6,11 +6,12 @@ then a value that lies in its band on one machine lies outside on the next.
 
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import nbformat
 import pytest
 import torch
 
-from bift_utils import oracle, plotting
+from bift_utils import models
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # figures are drawn and not shown
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
@@ -50,11 +51,11 @@ def test_the_seventh_digit_does_not_decide(notebook, monkeypatch):
     space = {"__name__": "__main__", "display": lambda *_: None}
     for source in cells_before(notebook, use):
         exec(compile(source, notebook, "exec"), space)
-    plotting.plt.close("all")
+    plt.close("all")
     found = []
     for noise in (0.0, SEVENTH_DIGIT):
         with monkeypatch.context() as patch:
-            patch.setattr(oracle, "small_bert", shaken(oracle.small_bert, noise))
+            patch.setattr(models, "small_bert", shaken(models.small_bert, noise))
             exec(training, space)
         weights = space["model"].state_dict().values()
         found.append(torch.cat([w.detach().cpu().double().flatten() for w in weights]))

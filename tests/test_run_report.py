@@ -4,14 +4,14 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from bift_utils.history import History
-from bift_utils.run_report import (
+from bift_utils.finetune.report import (
     report_lines,
     save_history_figure,
     score_classes,
     summary_lines,
     surest_errors,
 )
+from bift_utils.training.history import History
 
 NAMES = ["a", "b|c", "never"]
 ROWS = torch.tensor([[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.9, 0.05, 0.05], [0.2, 0.5, 0.3]])

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from bift_utils.run_state import (
+from bift_utils.finetune.state import (
     OPTIONS,
     PREVIOUS,
     STATE,

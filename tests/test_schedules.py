@@ -2,12 +2,19 @@ import pytest
 import torch
 from tiny import tiny_config
 
-from bift_utils.data import make_loader
-from bift_utils.masking import JointCollator
-from bift_utils.modeling import new_model
+from bift_utils.data.batches import make_loader
+from bift_utils.masking.collators import JointCollator
+from bift_utils.models.joint import new_model
 from bift_utils.runtime import make_generator, set_seed
-from bift_utils.schedules import SCHEDULES, alternating, count_updates, rows_of, simultaneous
-from bift_utils.training import TrainingConfig, train, training_step
+from bift_utils.training.loop import train, training_step
+from bift_utils.training.options import (
+    SCHEDULES,
+    TrainingConfig,
+    alternating,
+    count_updates,
+    rows_of,
+    simultaneous,
+)
 
 
 def joint_loader(tokenizer, encoded, weight=0.3, **options):
@@ -93,7 +100,7 @@ def test_alternation_goes_on_until_validation_stops_improving(tokenizer, encoded
 def test_the_finish_starts_from_the_best_weights_with_a_fresh_optimiser(
     tokenizer, encoded, monkeypatch
 ):
-    import bift_utils.training as training
+    from bift_utils.training import loop as training
 
     optimizers, weights, starts = [], [], []
     make, real = training.make_optimizer, training.update

@@ -4,13 +4,15 @@ import pytest
 import torch
 from tiny import tiny_config
 
-from bift_utils.data import make_loader
-from bift_utils.evaluation import evaluate_masked_lm, evaluate_sequence, predict_classes
-from bift_utils.masking import JointCollator, MaskedLMCollator, SequenceCollator
-from bift_utils.modeling import new_model
+from bift_utils.data.batches import make_loader
+from bift_utils.evaluation.metrics import evaluate_sequence
+from bift_utils.evaluation.predict import evaluate_masked_lm, predict_classes
+from bift_utils.masking.collators import JointCollator, MaskedLMCollator, SequenceCollator
+from bift_utils.models.joint import new_model
+from bift_utils.models.sharing import PartlySharedModel, independent_parts, share_layers
 from bift_utils.runtime import make_generator, set_seed
-from bift_utils.sharing import PartlySharedModel, independent_parts, share_layers
-from bift_utils.training import TrainingConfig, train, training_step
+from bift_utils.training.loop import train, training_step
+from bift_utils.training.options import TrainingConfig
 
 
 def make_model(tokenizer, **options):
@@ -145,7 +147,7 @@ def test_the_control_can_fail(tokenizer, encoded, shared):
 def test_one_clipping_over_both_halves_would_spoil_the_control(tokenizer, encoded, monkeypatch):
     plain = trained(tokenizer, encoded, 0.0, None)
     monkeypatch.setattr(
-        "bift_utils.training.independent_parts", lambda model: [list(model.parameters())]
+        "bift_utils.training.loop.independent_parts", lambda model: [list(model.parameters())]
     )
     spoilt = trained(tokenizer, encoded, 0.5, 0)
     assert not torch.equal(spoilt.task_half.classifier.weight, plain.classifier.weight)

@@ -5,15 +5,14 @@ import pytest
 import torch
 from tiny import tiny_config
 
-from bift_utils import study
-from bift_utils.data import LabelledTexts, result_file, split_texts
-from bift_utils.evaluation import (
-    bag_of_words_probabilities,
-    classification_metrics,
-    majority_accuracy,
-)
-from bift_utils.loading import save_checkpoint
-from bift_utils.modeling import new_model
+from bift_utils.commands.study import __main__ as study_main
+from bift_utils.commands.study import comparison as study
+from bift_utils.data.texts import LabelledTexts, split_texts
+from bift_utils.evaluation.baselines import bag_of_words_probabilities, majority_accuracy
+from bift_utils.evaluation.metrics import classification_metrics
+from bift_utils.models.checkpoints import save_checkpoint
+from bift_utils.models.joint import new_model
+from bift_utils.results.files import result_file
 
 SETTINGS = ["--mlm-weights", "0", "0.3", "--seeds", "2", "--epochs", "1", "--batch-size", "16"]
 METHODS = [("majority", ""), ("bag of words", ""), ("plain", "0.0"), ("joint", "0.3")]
@@ -47,7 +46,7 @@ def few_reviews():
 
 
 def run(path, checkpoint):
-    study.main([str(path), *SETTINGS, "--checkpoint", checkpoint])
+    study_main.main([str(path), *SETTINGS, "--checkpoint", checkpoint])
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +135,7 @@ def test_the_test_part_is_scored_once_and_does_not_choose_the_weights(
 
     monkeypatch.setattr(study, "evaluate_sequence", watched)
     monkeypatch.setattr(study, "make_loader", tagged(study.make_loader))
-    study.main([
+    study_main.main([
         str(tmp_path / "one.csv"), "--mlm-weights", "0", "--seeds", "1", "--epochs", "1",
         "--checkpoint", checkpoint,
     ])  # fmt: skip
@@ -175,7 +174,7 @@ def test_a_killed_study_is_completed_with_the_same_numbers(finished, checkpoint,
 def test_a_new_weight_is_added_to_what_is_there(finished, checkpoint, tmp_path):
     path = tmp_path / "more.csv"
     path.write_bytes(finished.read_bytes())
-    study.main([str(path), *SETTINGS, "--checkpoint", checkpoint, "--mlm-weights", "0", "0.5"])
+    study_main.main([str(path), *SETTINGS, "--checkpoint", checkpoint, "--mlm-weights", "0", "0.5"])
     added = without_seconds(path)[8:]
     assert [(row["method"], row["mlm_weight"], row["seed"]) for row in added] == [
         ("joint", "0.5", "0"), ("joint", "0.5", "1"),
@@ -193,7 +192,7 @@ def test_an_interrupted_training_leaves_no_row(checkpoint, few_reviews, tmp_path
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bift_utils.training.update", interrupt)
+    monkeypatch.setattr("bift_utils.training.loop.update", interrupt)
     path = tmp_path / "results.csv"
     with pytest.raises(KeyboardInterrupt):
         run(path, checkpoint)
@@ -221,7 +220,7 @@ def test_a_row_cut_in_the_middle_is_run_again(lost, finished, checkpoint, few_re
 
 def test_other_options_are_not_taken_for_the_same_run(finished, checkpoint, few_reviews, tmp_path):
     path = copy_of(finished, tmp_path)
-    study.main([str(path), *SETTINGS, "--checkpoint", checkpoint, "--pooling", "cls"])
+    study_main.main([str(path), *SETTINGS, "--checkpoint", checkpoint, "--pooling", "cls"])
     trained = [row for row in rows(path) if row["method"] in ("plain", "joint")]
     assert len(trained) == 2 * sum(row["method"] in ("plain", "joint") for row in rows(finished))
 

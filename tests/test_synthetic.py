@@ -5,14 +5,13 @@ import itertools
 import pytest
 import torch
 
-from bift_utils.forward_backward import CorruptionChannel
-from bift_utils.masking import MaskingConfig, mask_tokens
-from bift_utils.synthetic import (
+from bift_utils.languages.families import (
     ClassConditionalLanguage,
     HiddenMarkovLanguage,
     KnownLanguage,
     MarkovLanguage,
 )
+from bift_utils.masking.tokens import CorruptionChannel, MaskingConfig, mask_tokens
 
 TOLERANCE = 1e-12
 LENGTH = 4

@@ -5,8 +5,12 @@ import math
 import pytest
 import torch
 
-from bift_utils.forward_backward import CorruptionChannel
-from bift_utils.synthetic import ClassConditionalLanguage, HiddenMarkovLanguage, MarkovLanguage
+from bift_utils.languages.families import (
+    ClassConditionalLanguage,
+    HiddenMarkovLanguage,
+    MarkovLanguage,
+)
+from bift_utils.masking.tokens import CorruptionChannel
 
 
 def generator(seed=0):

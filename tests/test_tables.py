@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from bift_utils.data import split_texts
-from bift_utils.tables import check_class_sizes, name_classes, read_table
+from bift_utils.data.tables import check_class_sizes, name_classes, read_table
+from bift_utils.data.texts import split_texts
 
 ROWS = [
     ("Win a FREE prize, call now!", "spam"),

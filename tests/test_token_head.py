@@ -5,19 +5,17 @@ import torch
 from tiny import tiny_config
 from transformers import BertForTokenClassification
 
-from bift_utils.evaluation import evaluating
-from bift_utils.losses import IGNORE_INDEX
+from bift_utils.data.batches import IGNORE_INDEX, TokenCollator
+from bift_utils.evaluation.intervals import f1_gap_interval
+from bift_utils.evaluation.predict import tag_log_probabilities
+from bift_utils.languages.batches import TaggedBatches
+from bift_utils.languages.families import HiddenMarkovLanguage
+from bift_utils.models.checkpoints import load_tagger
+from bift_utils.models.joint import evaluating
+from bift_utils.models.token_tagging import BertForTokenTagging
 from bift_utils.runtime import make_generator
-from bift_utils.synthetic import HiddenMarkovLanguage
-from bift_utils.token_head import (
-    BertForTokenTagging,
-    TaggedBatches,
-    TokenCollator,
-    f1_gap_interval,
-    load_tagger,
-    tag_log_probabilities,
-)
-from bift_utils.training import TrainingConfig, train
+from bift_utils.training.loop import train
+from bift_utils.training.options import TrainingConfig
 
 
 @pytest.fixture
@@ -48,7 +46,7 @@ def test_same_scores_as_the_library(tagger):
 
 
 def test_same_loss_as_the_library(tagger):
-    from bift_utils.training import training_step
+    from bift_utils.training.loop import training_step
 
     theirs = BertForTokenClassification(tagger.config)
     theirs.load_state_dict(tagger.state_dict())
@@ -59,7 +57,7 @@ def test_same_loss_as_the_library(tagger):
 
 
 def test_no_label_at_all_costs_nothing_and_spoils_nothing(tagger):
-    from bift_utils.training import training_step
+    from bift_utils.training.loop import training_step
 
     batch = some_batch()
     batch["labels"] = torch.full_like(batch["labels"], IGNORE_INDEX)
@@ -115,7 +113,7 @@ def test_predictions_are_in_reading_order(tagger):
 
 
 def test_loaded_encoder_is_the_checkpoints():
-    from bift_utils.loading import load_model
+    from bift_utils.models.checkpoints import load_model
 
     tagger, model = load_tagger("bift-mini", 3, dropout=0.0), load_model("bift-mini")
     for name, value in tagger.bert.state_dict().items():

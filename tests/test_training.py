@@ -6,20 +6,15 @@ from tiny import tiny_config
 from torch.nn import functional
 from transformers import BertForSequenceClassification, get_linear_schedule_with_warmup
 
-from bift_utils import training
-from bift_utils.data import make_loader
-from bift_utils.evaluation import evaluate_sequence
-from bift_utils.losses import IGNORE_INDEX
-from bift_utils.masking import JointCollator, SequenceCollator
-from bift_utils.modeling import new_model
+from bift_utils.data.batches import IGNORE_INDEX, make_loader
+from bift_utils.evaluation.metrics import evaluate_sequence
+from bift_utils.masking.collators import JointCollator, SequenceCollator
+from bift_utils.models.joint import new_model
 from bift_utils.runtime import make_generator, set_seed
-from bift_utils.schedules import evaluation_turns
-from bift_utils.training import (
-    BestWeights,
-    TrainingConfig,
-    train,
-    training_step,
-)
+from bift_utils.training import loop as training
+from bift_utils.training.history import BestWeights
+from bift_utils.training.loop import train, training_step
+from bift_utils.training.options import TrainingConfig, evaluation_turns
 
 
 def joint_loader(tokenizer, encoded, weight, batch_size=8):

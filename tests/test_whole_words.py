@@ -1,15 +1,9 @@
 import torch
 from test_masking import within
 
-from bift_utils.losses import IGNORE_INDEX
-from bift_utils.masking import (
-    OUTCOMES,
-    MaskedLMCollator,
-    MaskingConfig,
-    first_pieces,
-    mask_tokens,
-    outcomes,
-)
+from bift_utils.data.batches import IGNORE_INDEX
+from bift_utils.masking.collators import MaskedLMCollator
+from bift_utils.masking.tokens import OUTCOMES, MaskingConfig, first_pieces, mask_tokens, outcomes
 from bift_utils.runtime import make_generator
 
 PAD, CLS, SEP, MASK, SPECIAL = 0, 2, 3, 4, 5
@@ -111,7 +105,7 @@ def test_single_token_masking_is_unchanged_by_the_option():
 
 
 def test_whole_words_from_a_tokenizer():
-    from bift_utils.loading import load_tokenizer
+    from bift_utils.models.checkpoints import load_tokenizer
 
     tokenizer = load_tokenizer("bift-mini")
     config = MaskingConfig.from_tokenizer(tokenizer, whole_words=True, mlm_probability=0.3)

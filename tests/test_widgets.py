@@ -1,20 +1,21 @@
 import io
 import time
 
+import matplotlib.pyplot as plt
 import pytest
 
-from bift_utils.figures.masking import OUTCOME_COLOURS
-from bift_utils.loading import load_tokenizer
-from bift_utils.masking import OUTCOMES, MaskingConfig
-from bift_utils.plotting import COLOURS, plt
-from bift_utils.runtime import make_generator
-from bift_utils.widgets import core
-from bift_utils.widgets.masking import (
+from bift_utils.labs.core import explorer as core
+from bift_utils.labs.masking.explorer import (
     MOST_TOKENS,
     MaskingPlayground,
     draw_masks,
     masking_playground,
 )
+from bift_utils.labs.masking.figures import OUTCOME_COLOURS
+from bift_utils.masking.tokens import OUTCOMES, MaskingConfig
+from bift_utils.models.checkpoints import load_tokenizer
+from bift_utils.plotting.figures import COLOURS
+from bift_utils.runtime import make_generator
 
 TEXT = "the film was very good , and the cast was warm and funny ."
 

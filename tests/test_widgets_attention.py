@@ -5,13 +5,13 @@ import pytest
 import torch
 from test_widgets import Handle
 
-from bift_utils.data import encode_texts
-from bift_utils.oracle import small_bert
-from bift_utils.widgets.attention import (
+from bift_utils.data.batches import encode_texts
+from bift_utils.labs.one_way_or_two.explorer import (
     AttentionViewer,
     attention_weights,
     plot_attention,
 )
+from bift_utils.models.joint import small_bert
 
 TEXT = "the film was very good , and the cast was warm and funny ."
 

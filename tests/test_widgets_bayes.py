@@ -1,16 +1,22 @@
 import io
 import time
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from bift_utils.forward_backward import CorruptionChannel
-from bift_utils.oracle import kl_divergence, small_bert, token_log_probabilities
-from bift_utils.plotting import plt
+from bift_utils.evaluation.exact import kl_divergence, token_log_probabilities
+from bift_utils.labs.core import explorer as core
+from bift_utils.labs.mlm_probability.explorer import (
+    MASK,
+    BayesExplorer,
+    bayes_explorer,
+    bayes_parts,
+)
+from bift_utils.languages.families import MarkovLanguage
+from bift_utils.masking.tokens import CorruptionChannel
+from bift_utils.models.joint import small_bert
 from bift_utils.runtime import make_generator, set_seed
-from bift_utils.synthetic import MarkovLanguage
-from bift_utils.widgets import core
-from bift_utils.widgets.bayes import MASK, BayesExplorer, bayes_explorer, bayes_parts
 
 WORDS = ["a", "b", "$c$"]
 ALWAYS, MIXED = CorruptionChannel(0.4, 1.0, 0.0), CorruptionChannel(0.4, 0.8, 0.1)

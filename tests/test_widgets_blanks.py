@@ -1,8 +1,8 @@
 import pytest
 from test_widgets import Handle, title_of
 
-from bift_utils.evaluation import fill_blank
-from bift_utils.widgets.blanks import BlankFiller
+from bift_utils.evaluation.ask import fill_blank
+from bift_utils.labs.start_here.explorer import BlankFiller
 
 TEXT = "the [MASK] was very good ."
 

@@ -1,13 +1,13 @@
 import io
 import time
 
+import matplotlib.pyplot as plt
 import pytest
 from test_widgets import Handle
 
-from bift_utils.grid_results import WEIGHTS, load_grid, paired, paired_interval
-from bift_utils.plotting import plt
-from bift_utils.widgets import core
-from bift_utils.widgets.joint import HOW, MEASURES, WeightExplorer, weight_explorer
+from bift_utils.labs.core import explorer as core
+from bift_utils.labs.joint_training.explorer import HOW, MEASURES, WeightExplorer, weight_explorer
+from bift_utils.results.grid import WEIGHTS, load_grid, paired, paired_interval
 
 GRID = load_grid()
 

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from bift_utils import masking_zoo as zoo
+from bift_utils.masking import zoo
 
 
 def outcome(u, rate, a, b):

@@ -2,7 +2,7 @@
 
 import torch
 
-from bift_utils.checks.probability import _head
+from bift_utils.labs.mlm_probability.checks import _head
 
 
 def joint(prior, likelihood):

@@ -1,1 +1,0 @@
-"""One module of checks for each notebook; `core` holds what they share."""

@@ -1,0 +1,1 @@
+"""What makes what ships: the checkpoint, the results, the course."""

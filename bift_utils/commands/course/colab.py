@@ -1,0 +1,98 @@
+"""Badges and the install cell for the notebooks and README of a fork on GitHub, from one place.
+
+Stamping takes the old stamp off first, so it can be repeated, and with another address.
+"""
+
+import copy
+import re
+
+from bift_utils.commands.course.notebooks import CourseError, set_source, source
+
+BADGE = re.compile(r"\[!\[Open In Colab\]\([^)]*\)\]\(https://colab\.research\.google\.com/[^)]*\)")
+IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
+TEXT = "The next cell installs the package `bift_utils` on Colab; elsewhere it does nothing."
+INSTALL = """import importlib.util, subprocess, sys
+
+if importlib.util.find_spec("bift_utils") is None:
+    package = "git+https://github.com/{repository}@{branch}"
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", package], check=True)
+    importlib.invalidate_caches()"""
+IDS = ("colab-text", "colab-install")
+
+
+def check_repository(repository: str) -> str:
+    """Return OWNER/REPO if it is one, or raise."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}", repository):
+        raise CourseError(
+            f"{repository!r} is not OWNER/REPO: write the two names on GitHub, as in mary/bift."
+        )
+    return repository
+
+
+def badge(repository: str, branch: str, name: str) -> str:
+    """Return the Markdown of the button that opens notebooks/NAME on Colab."""
+    page = f"https://colab.research.google.com/github/{repository}/blob/{branch}/notebooks/{name}"
+    return f"[![Open In Colab]({IMAGE})]({page})"
+
+
+def stamp_notebook(notebook: dict, name: str, repository: str, branch: str = "main") -> dict:
+    """Return the notebook with its badge under the title and the install cell after it.
+
+    The cells keep counting 1…n, as saved after one clean run.
+    """
+    notebook = unstamp_notebook(notebook)
+    title = notebook["cells"][0]
+    first, _, rest = source(title).partition("\n")
+    set_source(title, f"{first}\n\n{badge(repository, branch, name)}\n{rest}")
+    text = {"cell_type": "markdown", "id": IDS[0], "metadata": {}}
+    set_source(text, TEXT)
+    _shift_counts(notebook, 1)
+    install = {"cell_type": "code", "id": IDS[1], "metadata": {}, "outputs": []}
+    install["execution_count"] = 1
+    set_source(install, INSTALL.format(repository=repository, branch=branch))
+    notebook["cells"][1:1] = [text, install]
+    return notebook
+
+
+def unstamp_notebook(notebook: dict) -> dict:
+    """Return the notebook without badge and install cell; one without a stamp is returned as is."""
+    notebook = remove_badge(copy.deepcopy(notebook))
+    if any(cell.get("id") == IDS[1] for cell in notebook["cells"]):
+        notebook["cells"] = [cell for cell in notebook["cells"] if cell.get("id") not in IDS]
+        _shift_counts(notebook, -1)
+    return notebook
+
+
+def remove_badge(notebook: dict) -> dict:
+    """Take the badge off the title, in place, and return the notebook."""
+    title = notebook["cells"][0]
+    if BADGE.search(source(title)):
+        set_source(title, re.sub(r"\n" + BADGE.pattern + r"\n", "", source(title), count=1))
+    return notebook
+
+
+def _shift_counts(notebook: dict, step: int) -> None:
+    for cell in notebook["cells"]:
+        for counted in (cell, *cell.get("outputs", [])):
+            if counted.get("execution_count"):
+                counted["execution_count"] += step
+
+
+def stamp_readme(text: str, repository: str, branch: str = "main") -> str:
+    """Return the README with a badge after the first link to each notebook in a table row."""
+
+    def add(found: re.Match) -> str:
+        return f"{found[0]} {badge(repository, branch, found[1])}"
+
+    return re.sub(
+        r"(?<=^\| )\[[^\]]*\]\(notebooks/([\w.-]+\.ipynb)\)", add, _bare(text), flags=re.M
+    )
+
+
+def _bare(text: str) -> str:
+    return re.sub(" " + BADGE.pattern, "", text)
+
+
+def unstamp_readme(text: str) -> str:
+    """Return the README without badges."""
+    return _bare(text)

@@ -1,0 +1,1 @@
+"""The long runs: `python -m bift_utils.commands.study`."""

@@ -1,0 +1,182 @@
+"""Tokenised texts and length-bucketed batches, with Hugging Face keys."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+
+from bift_utils.runtime import make_generator
+
+IGNORE_INDEX = -100  # the label of a position or row that carries no answer (PyTorch's default too)
+
+
+@dataclass(frozen=True)
+class EncodedTexts:
+    """Token ids of texts, made once; behaves as a sequence of examples for a `DataLoader`.
+
+    Each example is a dict with `input_ids` (list of T ints, [CLS] and [SEP] included) and, where
+    the texts have them, `labels` (int). `num_cut` says how many texts were longer than allowed.
+    """
+
+    input_ids: list[list[int]]
+    labels: list[int] | None = None
+    num_cut: int = 0
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+    def __getitem__(self, i: int) -> dict:
+        example = {"input_ids": self.input_ids[i]}
+        if self.labels is not None:
+            example["labels"] = self.labels[i]
+        return example
+
+    @property
+    def lengths(self) -> list[int]:
+        return [len(ids) for ids in self.input_ids]
+
+
+def encode_texts(
+    tokenizer, texts: Sequence[str], labels: Sequence[int] | None = None, max_length: int = 128
+) -> EncodedTexts:
+    """Tokenise texts, cut those longer than `max_length` tokens, and say how many were cut.
+
+    Args:
+        tokenizer: a BERT tokenizer.
+        texts: N strings.
+        labels: N class ids, or None.
+        max_length: most tokens a text may keep, [CLS] and [SEP] included; at most the number of
+            positions of the model.
+
+    Raises:
+        ValueError: there are no texts, a text is empty or only spaces, labels and texts differ in
+            number, or `max_length` leaves no room for a token.
+
+    Introduced in notebook 02.
+    """
+    if isinstance(texts, str):
+        raise ValueError(f"The texts were given as one string, {texts!r:.40}; put it in a list.")
+    texts = list(texts)
+    if not texts:
+        raise ValueError("There are no texts; expected at least one.")
+    if max_length < 3:
+        raise ValueError(
+            f"max_length was given as {max_length}; expected 3 or more: [CLS], a token, [SEP]."
+        )
+    for i, text in enumerate(texts):
+        if not text.strip():
+            raise ValueError(f"Text number {i} is {text!r}; expected some words.")
+    if labels is not None and len(labels) != len(texts):
+        raise ValueError(f"There are {len(texts)} texts and {len(labels)} labels.")
+    full = tokenizer(texts, add_special_tokens=True, truncation=False, verbose=False)["input_ids"]
+    num_cut = sum(len(ids) > max_length for ids in full)
+    if num_cut:
+        warnings.warn(
+            f"{num_cut} of {len(texts)} texts were longer than {max_length} tokens and were cut.",
+            stacklevel=2,
+        )
+    cut = [ids if len(ids) <= max_length else [*ids[: max_length - 1], ids[-1]] for ids in full]
+    return EncodedTexts(cut, None if labels is None else list(labels), num_cut)
+
+
+def pad_batch(sequences: Sequence[Sequence[int]], pad_token_id: int) -> dict[str, torch.Tensor]:
+    """Pad to the longest sequence: `input_ids` and `attention_mask`, both (B, T)."""
+    longest = max(len(ids) for ids in sequences)
+    input_ids = torch.full((len(sequences), longest), pad_token_id)
+    attention_mask = torch.zeros((len(sequences), longest), dtype=torch.long)
+    for row, ids in enumerate(sequences):
+        input_ids[row, : len(ids)] = torch.tensor(ids)
+        attention_mask[row, : len(ids)] = 1
+    return {"input_ids": input_ids, "attention_mask": attention_mask}
+
+
+class LengthBucketSampler(Sampler[list[int]]):
+    """Batches of texts of similar length, in random order: little padding, still shuffled.
+
+    Each pass shuffles the texts, sorts pools of `pool` batches by length, cuts them into batches
+    and shuffles those. The order depends only on `seed` and the number of the pass.
+
+    Introduced in notebook 05.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int = 0, pool: int = 50):
+        if not lengths:
+            raise ValueError("The split is empty; expected at least one example to make batches.")
+        self.lengths = torch.tensor(lengths)
+        self.batch_size, self.seed, self.pool = batch_size, seed, pool
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return -(-len(self.lengths) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = make_generator(self.seed, self.epoch)
+        self.epoch += 1
+        order = torch.randperm(len(self.lengths), generator=generator)
+        batches = []
+        for part in order.split(self.pool * self.batch_size):
+            part = part[self.lengths[part].argsort(stable=True)]
+            batches.extend(part.split(self.batch_size))
+        for i in torch.randperm(len(batches), generator=generator).tolist():
+            yield batches[i].tolist()
+
+
+def make_loader(
+    encoded: EncodedTexts, collator, batch_size: int, seed: int = 0, shuffle: bool = True
+) -> DataLoader:
+    """Return a loader of padded batches, bucketed by length, or in order for evaluation.
+
+    Args:
+        encoded: the tokenised texts.
+        collator: turns a list of examples into a batch (see `masking`).
+        batch_size: texts a batch.
+        seed: order of the batches; the same for every method that is compared.
+        shuffle: False keeps the texts in their order.
+
+    Raises:
+        ValueError: there are no texts.
+
+    Introduced in notebook 05.
+    """
+    generator = make_generator(seed)  # without it, a loader takes a draw from the global stream
+    if not len(encoded):
+        raise ValueError("The split is empty; expected at least one example to make batches.")
+    if not shuffle:
+        return DataLoader(encoded, batch_size=batch_size, collate_fn=collator, generator=generator)
+    sampler = LengthBucketSampler(encoded.lengths, batch_size, seed)
+    return DataLoader(encoded, batch_sampler=sampler, collate_fn=collator, generator=generator)
+
+
+def move_batch(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
+    """Return the batch with every tensor on `device`."""
+    return {key: value.to(device) for key, value in batch.items()}
+
+
+class TokenCollator:
+    """Pad examples that have a label for every token; padding gets `IGNORE_INDEX`.
+
+    Returns a dict with `input_ids`, `attention_mask` and `labels`, all (B, T).
+
+    Raises:
+        ValueError: an example has more or fewer labels than tokens.
+
+    Introduced in notebook 05.
+    """
+
+    def __init__(self, tokenizer):
+        self.pad_token_id = tokenizer.pad_token_id
+
+    def __call__(self, examples: Sequence[dict]) -> dict[str, Tensor]:
+        for i, example in enumerate(examples):
+            tokens, labels = len(example["input_ids"]), len(example["labels"])
+            if tokens != labels:
+                raise ValueError(
+                    f"Example {i} of the batch has {tokens} tokens and {labels} labels; expected "
+                    f"one label a token. Give tokens without an answer the label {IGNORE_INDEX}."
+                )
+        batch = pad_batch([example["input_ids"] for example in examples], self.pad_token_id)
+        labels = pad_batch([example["labels"] for example in examples], IGNORE_INDEX)
+        return {**batch, "labels": labels["input_ids"]}

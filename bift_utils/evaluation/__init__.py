@@ -1,0 +1,90 @@
+"""Measuring: predictions and metrics, exact references, baselines, calibration, intervals, cost."""
+
+from bift_utils.evaluation.ask import fill_blank, judge_texts
+from bift_utils.evaluation.baselines import (
+    bag_of_words_probabilities,
+    binary_counter,
+    log_count_ratios,
+    majority_accuracy,
+    nbsvm_probabilities,
+)
+from bift_utils.evaluation.calibration import (
+    ReliabilityBins,
+    expected_calibration_error,
+    reliability_bins,
+)
+from bift_utils.evaluation.exact import (
+    evaluate_heads,
+    kl_divergence,
+    pseudo_log_likelihood,
+    token_log_probabilities,
+)
+from bift_utils.evaluation.floors import context_free_loss, unigram_loss
+from bift_utils.evaluation.flops import FlopMeter, forward_flops
+from bift_utils.evaluation.gradients import (
+    LOSSES,
+    batch_cosines,
+    gradient_cosines,
+    layer_parameters,
+)
+from bift_utils.evaluation.intervals import (
+    f1_gap_interval,
+    half_width,
+    holm,
+    p_value,
+    prediction_interval,
+    resample,
+    seed_interval,
+    two_way_interval,
+)
+from bift_utils.evaluation.metrics import classification_metrics, evaluate_sequence
+from bift_utils.evaluation.predict import (
+    evaluate_masked_lm,
+    predict_classes,
+    tag_log_probabilities,
+    validation_batches,
+)
+from bift_utils.evaluation.sides import SIDES, answer_each, influence, keep_sides
+
+__all__ = [
+    "LOSSES",
+    "SIDES",
+    "FlopMeter",
+    "ReliabilityBins",
+    "answer_each",
+    "bag_of_words_probabilities",
+    "batch_cosines",
+    "binary_counter",
+    "classification_metrics",
+    "context_free_loss",
+    "evaluate_heads",
+    "evaluate_masked_lm",
+    "evaluate_sequence",
+    "expected_calibration_error",
+    "f1_gap_interval",
+    "fill_blank",
+    "forward_flops",
+    "gradient_cosines",
+    "half_width",
+    "holm",
+    "influence",
+    "judge_texts",
+    "keep_sides",
+    "kl_divergence",
+    "layer_parameters",
+    "log_count_ratios",
+    "majority_accuracy",
+    "nbsvm_probabilities",
+    "p_value",
+    "predict_classes",
+    "prediction_interval",
+    "pseudo_log_likelihood",
+    "reliability_bins",
+    "resample",
+    "seed_interval",
+    "tag_log_probabilities",
+    "token_log_probabilities",
+    "two_way_interval",
+    "unigram_loss",
+    "validation_batches",
+]

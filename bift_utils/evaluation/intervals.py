@@ -1,0 +1,189 @@
+"""How sure is a comparison? Intervals over seeds, test items and texts.
+
+Shapes: S seeds, N test items.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+
+def seed_interval(
+    values: Sequence[float], test_over_train: float = 0.0, confidence: float = 0.95
+) -> tuple[float, float, float]:
+    """Return mean, low and high of Student's t interval for the mean over seeds.
+
+    Seeds that split one data set anew share sentences, so their scores are not independent; with
+    `test_over_train` the variance s²/J becomes s²·(1/J + test size / training size).
+
+    Args:
+        values: one number a seed, J of them, at least two.
+        test_over_train: size of the test part over that of the training part; 0 when the seeds
+            do not split the data.
+        confidence: coverage, 0.95 by default.
+
+    Raises:
+        ValueError: fewer than two values.
+
+    Source: Nadeau and Bengio 2003, section 3 (the correction). Introduced in notebook 06.
+    """
+    from scipy import stats
+
+    if len(values) < 2:
+        raise ValueError(f"An interval over seeds needs two values or more, got {len(values)}.")
+    numbers = torch.tensor(values, dtype=torch.float64)
+    mean, count = float(numbers.mean()), len(values)
+    error = float(numbers.std()) * math.sqrt(1 / count + test_over_train)
+    half = float(stats.t.ppf(0.5 + confidence / 2, count - 1)) * error
+    return mean, mean - half, mean + half
+
+
+def prediction_interval(
+    values: Sequence[float], confidence: float = 0.95
+) -> tuple[float, float, float]:
+    """Return mean, low and high of the interval into which *one more* run should fall.
+
+    The mean of finished runs is uncertain (variance s²/S) and a run scatters about it (s²), so the
+    interval is mean ± t·s·√(1 + 1/S): wider than that of the mean, and it never shrinks to nothing.
+
+    Args:
+        values: one number a finished run, S of them, at least two.
+        confidence: 0.95 by default; exact for normally distributed runs.
+
+    Raises:
+        ValueError: fewer than two values.
+
+    Source: Student's t; Hahn and Meeker 1991. Introduced in notebook 07.
+    """
+    # a share of 1 adds the new run's own variance: s²·(1/S + 1)
+    return seed_interval(values, test_over_train=1.0, confidence=confidence)
+
+
+def resample(differences: Tensor, draws: int, generator: torch.Generator) -> Tensor:
+    """Return the mean of `draws` copies of a table whose rows and columns are drawn anew.
+
+    Rows and columns are drawn with replacement, apart from each other: the same test items stand
+    in all rows, so a hard item is hard for every seed.
+
+    Args:
+        differences: (S, N), one method's score minus another's, the same seed and item for both.
+        draws: how many copies.
+        generator: of the draws.
+
+    Returns:
+        (draws,), float64.
+
+    Source: Owen 2007 (the pigeonhole bootstrap). Introduced in notebook 07.
+    """
+    table = differences.double()
+    rows, columns = (
+        torch.zeros(draws, size, dtype=torch.float64).scatter_add_(
+            1,
+            torch.randint(size, (draws, size), generator=generator),
+            torch.full((draws, size), 1 / size, dtype=torch.float64),
+        )
+        for size in table.shape
+    )  # how often each was drawn, as a share
+    return ((rows @ table) * columns).sum(1)
+
+
+def two_way_interval(
+    differences: Tensor, draws: int = 2000, seed: int = 0, confidence: float = 0.95
+) -> tuple[float, float, float]:
+    """Return mean, low and high of the bootstrap interval over seeds *and* test items.
+
+    Args:
+        differences: (S, N), one method's score minus another's; at least two rows and columns.
+        draws: copies of the table, see `resample`.
+        seed: of the draws.
+        confidence: 0.95 by default.
+
+    Raises:
+        ValueError: not a table, or fewer than two rows or columns.
+
+    Introduced in notebook 07.
+    """
+    if differences.dim() != 2 or min(differences.shape) < 2:
+        raise ValueError(
+            f"The differences were given with shape {tuple(differences.shape)}; expected (seeds, "
+            "test items), at least two of each. With one of either there is nothing to resample."
+        )
+    means = resample(differences, draws, torch.Generator().manual_seed(seed))
+    tail = (1 - confidence) / 2
+    low, high = torch.quantile(means, torch.tensor([tail, 1 - tail], dtype=torch.float64)).tolist()
+    return float(differences.double().mean()), low, high
+
+
+def p_value(differences: Sequence[float]) -> float:
+    """Return the two-sided p-value of Student's t for "the mean difference is zero".
+
+    Below 0.05 exactly when the 95 % interval of `seed_interval` leaves zero out; 1 where no seed
+    differs. Introduced in notebook 07.
+    """
+    from scipy import stats
+
+    if min(differences) == max(differences):
+        return 0.0 if differences[0] else 1.0
+    return float(stats.ttest_1samp(differences, 0.0).pvalue)
+
+
+def half_width(interval: tuple[float, float, float]) -> float:
+    """Return half the width of an interval (mean, low, high). Introduced in notebook 07."""
+    _, low, high = interval
+    return (high - low) / 2
+
+
+def holm(p_values: Mapping[str, float], level: float = 0.05) -> list[str]:
+    """Return the names whose comparison stands when all of them were looked at, smallest p first.
+
+    The smallest of m p-values must lie below level/m, the next below level/(m − 1), and so on; the
+    first that does not ends the list. The chance of even one false finding is then at most `level`.
+
+    Source: Holm 1979. Introduced in notebook 06.
+    """
+    standing = []
+    for name, p in sorted(p_values.items(), key=lambda item: item[1]):
+        if p >= level / (len(p_values) - len(standing)):
+            break
+        standing.append(name)
+    return standing
+
+
+def f1_gap_interval(
+    truth: Tensor,
+    one: Tensor,
+    other: Tensor,
+    groups: Tensor,
+    label: int,
+    generator: torch.Generator,
+    draws: int = 2000,
+) -> tuple[float, float, float]:
+    """Return F1 of one tagger minus that of another, with the ends of its 95 % interval.
+
+    A bootstrap over groups: the words of one text stand or fall together, so whole texts are drawn
+    with replacement. It holds the luck of the scored texts, not that of the training.
+
+    Args:
+        truth, one, other: (N,) class ids, the answers and those of the two taggers.
+        groups: (N,) number of the text that each word stands in, from 0.
+        label: the class to score; some word must have it.
+        generator: source of the draws.
+        draws: how many.
+
+    Source: Efron and Tibshirani 1993, chapter 13 (percentiles). Introduced in notebook 05.
+    """
+    size = int(groups.max()) + 1
+    lots = torch.randint(size, (draws, size), generator=generator)
+
+    def scores(guess: Tensor) -> tuple[Tensor, Tensor]:
+        rows = ((guess == label) & (truth == label), guess == label, truth == label)
+        counts = torch.stack([groups.bincount(row.double(), minlength=size) for row in rows])
+        hits, said, there = counts[:, lots].sum(-1)  # (draws,) each
+        whole = counts.sum(-1)
+        return 2 * whole[0] / (whole[1] + whole[2]), 2 * hits / (said + there)
+
+    (value, drawn), (other_value, other_drawn) = scores(one), scores(other)
+    low, high = (drawn - other_drawn).nanquantile(torch.tensor([0.025, 0.975]).double())
+    return float(value - other_value), float(low), float(high)

@@ -1,0 +1,116 @@
+"""The prediction loops: what a model answers at blanks, for rows and for tokens."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from transformers import BertTokenizer
+
+from bift_utils.data.batches import IGNORE_INDEX, move_batch, pad_batch
+from bift_utils.data.corpus import HELD_OUT_SEED, make_windows
+from bift_utils.masking.tokens import MaskingConfig, mask_tokens
+from bift_utils.models.joint import evaluating
+from bift_utils.models.token_tagging import BertForTokenTagging
+from bift_utils.runtime import make_generator
+from bift_utils.training.losses import masked_lm_loss
+
+
+def validation_batches(
+    reviews: list[list[list[int]]],
+    tokenizer: BertTokenizer,
+    positions: int = 128,
+    limit: int | None = None,
+) -> list[dict[str, torch.Tensor]]:
+    """Return held-out windows with masks fixed by seed: 15 %, 80/10/10, drawn once for ever.
+
+    Args:
+        reviews: token ids of each sentence of each held-out review.
+        tokenizer: the tokenizer of the model.
+        positions: most tokens a window, [CLS] and [SEP] included.
+        limit: how many windows to draw by seed; None for all.
+
+    Introduced in notebook 04.
+    """
+    windows = make_windows(reviews, tokenizer, positions)
+    if limit is not None:
+        order = torch.randperm(len(windows), generator=make_generator(HELD_OUT_SEED, 1))
+        windows = [windows[i] for i in order[:limit].tolist()]
+    windows.sort(key=len)
+    masking = MaskingConfig.from_tokenizer(tokenizer)
+    batches = []
+    for start in range(0, len(windows), 32):
+        batch = pad_batch(windows[start : start + 32], tokenizer.pad_token_id)
+        generator = make_generator(HELD_OUT_SEED, 2, start)
+        batch["input_ids"], batch["mlm_labels"] = mask_tokens(
+            batch["input_ids"], masking, generator
+        )
+        batches.append(batch)
+    return batches
+
+
+def evaluate_masked_lm(model, batches: Iterable[dict[str, torch.Tensor]]) -> dict[str, float]:
+    """Measure the masked-LM head on batches that are already masked.
+
+    The masks are part of the batches, drawn once by a seed: two evaluations of one model agree,
+    and two models answer the same blanks. Losses at different masking rates cannot be compared.
+
+    Args:
+        model: a `BertForJointTraining`.
+        batches: dicts with `input_ids`, `attention_mask` and `mlm_labels`, all (B, T).
+
+    Returns:
+        `loss` (nats a blank, averaged over all blanks), `accuracy` (0 to 1) and `blanks`.
+
+    Introduced in notebook 04.
+    """
+    total, right, blanks = 0.0, 0, 0
+    with evaluating(model):
+        for batch in batches:
+            batch = move_batch(batch, model.device)
+            positions = batch["mlm_labels"] != IGNORE_INDEX
+            answers = batch["mlm_labels"][positions]
+            logits = model(batch["input_ids"], batch["attention_mask"], masked_positions=positions)[
+                "mlm_logits"
+            ]
+            total += float(masked_lm_loss(logits, answers)) * len(answers)
+            right += int((logits.argmax(-1) == answers).sum())
+            blanks += len(answers)
+    return {"loss": total / max(blanks, 1), "accuracy": right / max(blanks, 1), "blanks": blanks}
+
+
+def predict_classes(model, batches: Iterable[dict[str, torch.Tensor]]) -> torch.Tensor:
+    """Return P(class given text) for every text, (B, K), in the order of the batches.
+
+    Introduced in notebook 05.
+    """
+    rows = []
+    with evaluating(model):
+        for batch in batches:
+            batch = move_batch(batch, model.device)
+            everyone = torch.ones(len(batch["input_ids"]), dtype=torch.bool, device=model.device)
+            logits = model(batch["input_ids"], batch["attention_mask"], sequence_rows=everyone)[
+                "sequence_logits"
+            ]
+            rows.append(logits.float().softmax(-1).cpu())
+    return torch.cat(rows)
+
+
+def tag_log_probabilities(
+    model: BertForTokenTagging, batches: Iterable[dict[str, Tensor]]
+) -> Tensor:
+    """Return log P(label) of every labelled token, (N, K), float64 on the CPU, in reading order.
+
+    Args:
+        model: the tagger.
+        batches: dicts with `input_ids`, `attention_mask` and `labels`, all (B, T).
+
+    Introduced in notebook 05.
+    """
+    rows = []
+    with evaluating(model):
+        for batch in batches:
+            batch = move_batch(batch, model.device)
+            asked = batch["labels"] != IGNORE_INDEX
+            outputs = model(batch["input_ids"], batch["attention_mask"], sequence_rows=asked)
+            rows.append(outputs["sequence_logits"].double().log_softmax(-1).cpu())
+    return torch.cat(rows)

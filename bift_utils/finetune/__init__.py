@@ -1,0 +1,1 @@
+"""Fine-tune a checkpoint on your own table: `python -m bift_utils.finetune`."""

@@ -1,0 +1,1 @@
+"""What the labs share: how a check answers, how an explorer behaves."""

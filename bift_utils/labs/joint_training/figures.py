@@ -1,0 +1,180 @@
+"""Figures of joint training: λ as an axis, methods as rows, gradients layer by layer."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from bift_utils.plotting.figures import COLOURS, HEIGHT, WIDTH
+
+# λ of published joint losses, normalised to L = λ·L_LM + (1 − λ)·L_task; SiATL's falls from .17
+PRECEDENTS = {
+    "SiATL": (0.09, 0.17),
+    "He et al.": (0.231, 0.231),
+    "GPT-1": (0.333, 0.333),
+    "TARTAN": (0.5, 0.5),
+    "TLM": (0.952, 0.952),
+}
+
+
+def _line(
+    axes, height: float, name: str, style: str, place: float = 0.99, below: bool = False
+) -> None:
+    """Draw a named horizontal line: dotted for a baseline, dashed for an exact optimum."""
+    axes.axhline(height, color=COLOURS["neutral"], linestyle=style, linewidth=1.2)
+    axes.annotate(
+        name, (place, height), xycoords=("axes fraction", "data"),
+        xytext=(0, -2 if below else 2), textcoords="offset points", ha="right",
+        va="top" if below else "bottom", fontsize=9, color=COLOURS["neutral"],
+    )  # fmt: skip
+
+
+def plot_weights(
+    panels: Mapping[str, tuple[Mapping[float, Sequence[float]], str]],
+    title: str,
+    exact: float | None = 0.0,
+    baselines: Mapping[str, tuple[str, float]] | None = None,
+) -> Figure:
+    """Draw runs at several λ, evenly spaced: a dot a seed, a line through the means.
+
+    Args:
+        panels: label of the vertical axis to (λ to one number a seed, key of `COLOURS`).
+        title: the finding.
+        exact: height of the dashed line, the exact optimum; None for none.
+        baselines: label of a panel to the name and height of its dotted line.
+
+    Introduced in notebook 06.
+    """
+    figure, all_axes = plt.subplots(
+        1, len(panels), figsize=(WIDTH + 1.2, HEIGHT - 0.2), squeeze=False
+    )
+    for axes, (label, (values, colour)) in zip(all_axes[0], panels.items(), strict=True):
+        for place, numbers in enumerate(values.values()):
+            axes.plot([place] * len(numbers), numbers, "o", color=COLOURS[colour], alpha=0.5)
+        means = [sum(numbers) / len(numbers) for numbers in values.values()]
+        axes.plot(range(len(means)), means, color=COLOURS[colour], marker="_", markersize=14)
+        if exact is not None:
+            _line(axes, exact, "exact", "--")
+        if label in (baselines or {}):
+            name, height = baselines[label]
+            _line(axes, height, name, ":")
+        axes.set_xticks(range(len(values)), [f"{weight:g}" for weight in values])
+        axes.set(xlabel="λ (not to scale)", ylabel=label)
+        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
+
+
+def plot_methods(
+    results: Mapping[str, Sequence[float]],
+    title: str,
+    xlabel: str,
+    exact: float,
+    baseline: tuple[str, float],
+    colours: Mapping[str, str],
+) -> Figure:
+    """Draw a row a method: a dot a seed and a bar at the mean; dashed exact, dotted baseline.
+
+    Args:
+        results: method to one number a seed.
+        title: the finding.
+        xlabel: quantity and unit.
+        exact: the exact optimum.
+        baseline: name and value of what the methods are held against.
+        colours: method to a key of `COLOURS`.
+
+    Introduced in notebook 06.
+    """
+    figure, axes = plt.subplots(figsize=(WIDTH + 0.6, 1.4 + 0.42 * len(results)))
+    for row, (name, numbers) in enumerate(results.items()):
+        colour = COLOURS[colours[name]]
+        axes.plot(numbers, [row] * len(numbers), "o", color=colour, alpha=0.5, markersize=6)
+        mean = sum(numbers) / len(numbers)
+        axes.plot([mean, mean], [row - 0.32, row + 0.32], color=colour, linewidth=2.5)
+    for value, name, style in ((exact, "exact", "--"), (baseline[1], baseline[0], ":")):
+        axes.axvline(value, color=COLOURS["neutral"], linestyle=style, linewidth=1.2)
+        axes.annotate(
+            name, (value, 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom",
+            fontsize=9, color=COLOURS["neutral"],
+        )  # fmt: skip
+    axes.set(xlabel=xlabel, yticks=range(len(results)), yticklabels=list(results))
+    axes.set_title(title, pad=18)
+    axes.set_ylim(len(results) - 0.5, -0.5)
+    return figure
+
+
+def plot_weight_axis(
+    panels: Mapping[str, tuple[Mapping[float, tuple[float, float, float]], str]],
+    title: str,
+    lines: Mapping[str, tuple[str, float]] | None = None,
+) -> Figure:
+    """Draw differences to λ = 0 with their intervals on the axis of λ, and the precedents' λ.
+
+    Args:
+        panels: label of the vertical axis to (λ to (mean, low, high), key of `COLOURS`).
+        title: the finding.
+        lines: label of a panel to the name and height of one more dotted line.
+
+    Introduced in notebook 06.
+    """
+    figure, all_axes = plt.subplots(
+        len(panels), 1, figsize=(WIDTH + 0.8, 1.0 + 2.2 * len(panels)), sharex=True, squeeze=False
+    )
+    for axes, (label, (intervals, colour)) in zip(all_axes[:, 0], panels.items(), strict=True):
+        x = list(intervals)
+        means = [interval[0] for interval in intervals.values()]
+        sides = [
+            [interval[0] - interval[1] for interval in intervals.values()],
+            [interval[2] - interval[0] for interval in intervals.values()],
+        ]
+        axes.errorbar(x, means, yerr=sides, fmt="D-", color=COLOURS[colour], capsize=4)
+        axes.set(ylabel=label)
+        for low, high in PRECEDENTS.values():
+            axes.axvspan(low - 0.002, high + 0.002, color=COLOURS["light"], alpha=0.6, zorder=0)
+        _line(axes, 0.0, "plain fine-tuning", ":", place=0.86)
+        if label in (lines or {}):
+            name, height = lines[label]
+            _line(axes, height, name, ":", place=0.86, below=True)
+    top = all_axes[0, 0]
+    for i, (name, (low, high)) in enumerate(PRECEDENTS.items()):
+        top.annotate(
+            name, ((low + high) / 2, 1.0), xycoords=("data", "axes fraction"), ha="center",
+            xytext=(0, 2 + 11 * (i == 1)), textcoords="offset points", va="bottom", fontsize=8,
+        )  # fmt: skip
+    all_axes[-1, 0].set(xlabel="λ, the weight of the masked-LM loss", xlim=(-0.03, 1.0))
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
+
+
+def plot_cosines(cosines: Mapping[str, Mapping[str, Sequence[float]]], title: str) -> Figure:
+    """Draw cosines between gradients, part by part: a dot a batch, one comparison by another.
+
+    Args:
+        cosines: what is compared, one or two, to part of the encoder to one cosine a batch.
+        title: the finding.
+
+    Introduced in notebook 06.
+    """
+    figure, axes = plt.subplots(figsize=(WIDTH + 0.6, HEIGHT - 0.3))
+    styles = ("joint", "D"), ("mlm", "o")
+    for shift, ((name, parts), (colour, mark)) in enumerate(
+        zip(cosines.items(), styles, strict=False)
+    ):
+        places = [i + 0.24 * (shift - 0.5) for i in range(len(parts))]
+        for place, values in zip(places, parts.values(), strict=True):
+            axes.plot(
+                [place] * len(values), values, mark, color=COLOURS[colour], alpha=0.4, markersize=4
+            )
+        means = [sum(values) / len(values) for values in parts.values()]
+        axes.plot(
+            places, means, linestyle="none", marker="_", markersize=16, markeredgewidth=2.5,
+            color=COLOURS[colour], label=name,
+        )  # fmt: skip
+    axes.axhline(
+        0.0, color=COLOURS["neutral"], linestyle=":", linewidth=1.2, label="no common direction"
+    )
+    axes.set_xticks(range(len(parts)), list(parts))
+    axes.set(ylabel="cosine of the gradients", ylim=(-1, 1))
+    axes.legend(loc="upper left")
+    axes.set_title(title)
+    return figure

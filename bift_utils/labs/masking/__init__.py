@@ -1,0 +1,1 @@
+"""Notebook 02: its checks, figures and explorer."""

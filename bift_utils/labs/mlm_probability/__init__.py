@@ -1,0 +1,1 @@
+"""Notebook 03: its checks, figures and explorer."""

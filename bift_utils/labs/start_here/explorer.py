@@ -1,0 +1,54 @@
+"""Fill in the blank: a text with [MASK], and the likeliest tokens for it as bars."""
+
+import warnings
+
+import ipywidgets
+from matplotlib.figure import Figure
+
+from bift_utils.evaluation.ask import fill_blank
+from bift_utils.labs.core.explorer import Explorer, control_options
+from bift_utils.plotting.figures import plot_bars
+
+
+class BlankFiller(Explorer):
+    """A text box and a slider for the number of candidates."""
+
+    def __init__(self, model, tokenizer, text: str):
+        super().__init__()
+        self.model, self.tokenizer = model, tokenizer
+        common = control_options("130px")
+        self.text = ipywidgets.Text(value=text, description="text with [MASK]", **common)
+        self.top = ipywidgets.IntSlider(5, 1, 15, description="candidates", **common)
+        self.watch(self.text, self.top)
+
+    def update(self) -> Figure | None:
+        """Ask the model for the blank and draw its best candidates; else say what is missing."""
+        if not self.text.value.strip():
+            return self.say("Type some words into the box, with [MASK] in place of one.")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a cut text is no harm while the blank is read
+                found = fill_blank(self.model, self.tokenizer, self.text.value, self.top.value)
+        except ValueError as error:
+            return self.say(str(error))
+        best, share = next(iter(found.items()))
+        self.say(self.text.value.replace(self.tokenizer.mask_token, best))
+        return plot_bars(
+            found,
+            f"Likeliest at the blank: “{best}”, {share:.0%}",
+            "P(token | the rest)",
+            limit=1.0,
+        )
+
+
+def blank_filler(model, tokenizer, text: str) -> BlankFiller:
+    """Show a box for a text with [MASK] and the model's candidates for the blank.
+
+    Args:
+        model: a `BertForJointTraining`.
+        tokenizer: its tokenizer.
+        text: the text to begin with; holds [MASK] once.
+
+    Introduced in notebook 00.
+    """
+    return BlankFiller(model, tokenizer, text).show()

@@ -1,0 +1,244 @@
+"""Exact inference by forward–backward, for hidden-Markov text seen through a corruption channel.
+
+Shapes: C classes, N sequences, T positions, K hidden states, V tokens. Tokens are 0…V−1, and V is
+[MASK]. Everything is computed on the CPU in float64. Each class has a scale of its own, so that one
+that falls behind by any factor can still come back. The states of a class share a scale: there a
+factor of 1e308 is final, so topics that never change belong in classes, not in states.
+"""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from bift_utils.masking.tokens import CorruptionChannel
+
+
+class Tables(NamedTuple):
+    """A language: prior (C,), start (C, K), transition (C, K, K) and emission (C, K, V)."""
+
+    prior: Tensor
+    start: Tensor
+    transition: Tensor
+    emission: Tensor
+
+
+def _rescale(states: Tensor) -> tuple[Tensor, Tensor]:
+    mass = states.sum(-1)
+    return states / torch.where(mass > 0, mass, 1.0).unsqueeze(-1), mass  # all-zero rows stay zero
+
+
+def forward(tables: Tables, evidence: Tensor) -> tuple[Tensor, Tensor]:
+    """Go through the sentences from left to right, one matrix product a position.
+
+    Args:
+        tables: the language.
+        evidence: (C, N, T, K), P(z_i | state at i, class), where z_i is what stands at i.
+
+    Returns:
+        left: (C, N, T, K), P(state at i | class, z to the left of i).
+        log_left: (C, N, T + 1), log P(class, z to the left of i) in nats; the last entry has all
+            of z. From where it is −inf on, that class is ruled out.
+
+    Source: Rabiner 1989, sections III.A and V.A. Introduced in notebook 03.
+    """
+    classes, sequences, _, states = evidence.shape
+    message = tables.start[:, None].expand(classes, sequences, states)
+    log_mass = tables.prior.log()[:, None].expand(classes, sequences)
+    left, log_left = [], [log_mass]
+    for here in evidence.unbind(2):  # (C, N, K)
+        left.append(message)
+        message, mass = _rescale(message * here)
+        message = message @ tables.transition
+        log_mass = log_mass + mass.log()
+        log_left.append(log_mass)
+    return torch.stack(left, 2), torch.stack(log_left, 2)
+
+
+def backward(tables: Tables, evidence: Tensor) -> tuple[Tensor, Tensor]:
+    """Go through the sentences from right to left; arguments and source as in `forward`.
+
+    Returns:
+        right: (C, N, T, K), proportional to P(z to the right of i | state at i, class).
+        log_right: (C, N, T), the log of what was divided out of `right`, in nats.
+    """
+    message = torch.ones_like(evidence[:, :, 0])
+    log_mass = torch.zeros_like(message[..., 0])
+    right, log_right = [], []
+    for here in reversed(evidence.unbind(2)):
+        right.append(message)
+        log_right.append(log_mass)
+        message, mass = _rescale((message * here) @ tables.transition.mT)
+        log_mass = log_mass + mass.log()
+    return torch.stack(right[::-1], 2), torch.stack(log_right[::-1], 2)
+
+
+def mix_classes(states: Tensor, log_mass: Tensor) -> Tensor:
+    """Return P(class, state), (C, N, T, K), from weights (C, N, T, K) and a log factor (C, N, T).
+
+    Raises:
+        ValueError: every weight at some position has become zero.
+    """
+    states, mass = _rescale(states)
+    log_mass = log_mass + mass.log()
+    if (log_mass == -torch.inf).all(0).any():
+        raise ValueError(
+            "What stands to the left and what stands to the right favour different states by more "
+            "than float64 can hold (a factor of 1e308). Shorten the sequences, or make states "
+            "that never follow one another into classes of a ClassConditionalLanguage."
+        )
+    return log_mass.softmax(0).unsqueeze(-1) * states
+
+
+class ExactInference(ABC):
+    """What can be inferred from a sentence, exactly: the base of the languages in `synthetic`.
+
+    Every method takes `corrupted`, (N, T) ids from 0…V−1 or V for [MASK], and a `channel` that says
+    how the text was corrupted, so that each visible token is doubted as it deserves. With `None`
+    visible tokens are certain and [MASK] is a blank, as under a 100/0/0 channel of any rate.
+
+    Raises:
+        ValueError: an id is outside the vocabulary, a sequence is empty, or one is impossible
+            under the language and the channel; the message names the sequence and the position.
+    """
+
+    @property
+    @abstractmethod
+    def tables(self) -> Tables:
+        """The language as a class-conditional hidden-Markov language."""
+
+    @property
+    def vocab_size(self) -> int:
+        """V, the number of tokens; [MASK] is not counted."""
+        return self.tables.emission.shape[-1]
+
+    @property
+    def mask_token_id(self) -> int:
+        """The id of [MASK]: V, the first one after the tokens."""
+        return self.vocab_size
+
+    def log_probability(
+        self, corrupted: Tensor, channel: CorruptionChannel | None = None
+    ) -> Tensor:
+        """Return log P(z) in nats, (N,). Without a channel, blanks are summed over.
+
+        Introduced in notebook 03.
+        """
+        return self._left_to_right(corrupted, channel)[2][..., -1].logsumexp(0)
+
+    def left_posterior(self, corrupted: Tensor, channel: CorruptionChannel | None = None) -> Tensor:
+        """Return P(x_i = v | z to the left of i), (N, T, V): the best that a one-way model can do.
+
+        Introduced in notebook 01.
+        """
+        _, left, log_left = self._left_to_right(corrupted, channel)
+        return self._tokens(mix_classes(left, log_left[..., :-1]))
+
+    def cavity_posterior(
+        self, corrupted: Tensor, channel: CorruptionChannel | None = None
+    ) -> Tensor:
+        """Return π_i(v) = P(x_i = v | z at all other positions), (N, T, V).
+
+        Introduced in notebook 03.
+        """
+        _, around, log_around = self._both_ways(corrupted, channel)
+        return self._tokens(mix_classes(around, log_around))
+
+    def token_posterior(
+        self, corrupted: Tensor, channel: CorruptionChannel | None = None
+    ) -> Tensor:
+        """Return P(x_i = v | z), (N, T, V), z_i included: what a proof-reader would believe.
+
+        Introduced in notebook 03.
+        """
+        around = self.cavity_posterior(corrupted, channel)
+        return _normalise(around * self._channel_matrix(channel).T[corrupted.cpu().long()])
+
+    def masked_token_posterior(self, corrupted: Tensor, channel: CorruptionChannel) -> Tensor:
+        """Return q_i(v) = P(x_i = v | z, i selected), (N, T, V): the minimiser of the MLM loss.
+
+        At [MASK] it is π_i, the cavity posterior. At a visible token w it is "copy or doubt":
+        κ δ_w + (1 − κ) π_i with κ = c π_i(w) / (c π_i(w) + b / V), because a scored token was
+        either kept or drawn at random. A channel that does neither (100/0/0) never scores a
+        visible token; nothing is optimal there, and π_i is returned.
+
+        Source: Bayes' rule, derived in notebook 03, which introduces it.
+        """
+        around = self.cavity_posterior(corrupted, channel)
+        scored = channel.selected_matrix(self.vocab_size).T[corrupted.cpu().long()]  # (N, T, V)
+        never = scored.sum(-1, keepdim=True) == 0
+        return _normalise(around * torch.where(never, 1.0, scored))
+
+    def state_posterior(
+        self, corrupted: Tensor, channel: CorruptionChannel | None = None
+    ) -> Tensor:
+        """Return P(state at i = s | z), (N, T, K); state s counts as the same in all classes.
+
+        Introduced in notebook 05.
+        """
+        evidence, around, log_around = self._both_ways(corrupted, channel)
+        return mix_classes(around * evidence, log_around).sum(0)
+
+    def _channel_matrix(self, channel: CorruptionChannel | None) -> Tensor:
+        if channel is not None:
+            return channel.matrix(self.vocab_size)
+        matrix = torch.eye(self.vocab_size, self.vocab_size + 1, dtype=torch.float64)
+        matrix[:, -1] = 1.0  # a blank says nothing
+        return matrix
+
+    def _evidence(self, tokens: Tensor, channel: CorruptionChannel | None) -> Tensor:
+        # corrupted text is a hidden-Markov language too; its emission is emission times channel
+        emission = self.tables.emission @ self._channel_matrix(channel)  # (C, K, V + 1)
+        return emission.mT[:, tokens]  # (C, N, T, K)
+
+    def _left_to_right(self, corrupted: Tensor, channel: CorruptionChannel | None):
+        tokens = _check_tokens(corrupted, self.vocab_size)
+        evidence = self._evidence(tokens, channel)
+        left, log_left = forward(self.tables, evidence)
+        _check_possible(tokens, log_left, self.mask_token_id)
+        return evidence, left, log_left
+
+    def _both_ways(self, corrupted: Tensor, channel: CorruptionChannel | None):
+        evidence, left, log_left = self._left_to_right(corrupted, channel)
+        right, log_right = backward(self.tables, evidence)
+        return evidence, left * right, log_left[..., :-1] + log_right
+
+    def _tokens(self, states: Tensor) -> Tensor:
+        return torch.einsum("cntk,ckv->ntv", states, self.tables.emission)
+
+
+def _normalise(weights: Tensor) -> Tensor:
+    return weights / weights.sum(-1, keepdim=True)
+
+
+def _check_tokens(tokens: Tensor, vocab_size: int) -> Tensor:
+    if tokens.dim() != 2 or tokens.is_floating_point():
+        raise ValueError(
+            f"Tokens were given as {tokens.dtype} of shape {tuple(tokens.shape)}; expected "
+            "integer ids of shape (sequences, positions). For one sentence, pass tokens[None]."
+        )
+    if tokens.shape[1] == 0:
+        raise ValueError("The sequences have length 0; expected at least one token in each.")
+    outside = (tokens < 0) | (tokens > vocab_size)
+    if outside.any():
+        sequence, position = outside.nonzero()[0].tolist()
+        raise ValueError(
+            f"Sequence {sequence} has token id {int(tokens[sequence, position])} at position "
+            f"{position}; expected 0 to {vocab_size - 1}, or {vocab_size} for [MASK]."
+        )
+    return tokens.cpu().long()
+
+
+def _check_possible(tokens: Tensor, log_left: Tensor, mask_token_id: int) -> None:
+    impossible = (log_left[..., 1:] == -torch.inf).all(0)  # (N, T): no class is left
+    if impossible.any():
+        sequence, position = impossible.nonzero()[0].tolist()
+        token = int(tokens[sequence, position])
+        name = "[MASK]" if token == mask_token_id else f"token {token}"
+        raise ValueError(
+            f"Sequence {sequence} is impossible: under this language and channel, {name} at "
+            f"position {position} has probability zero after what stands to its left (or less "
+            "than float64 can hold). Pass text of this language with the channel that corrupted "
+            "it, or put [MASK] where a token is not known."
+        )

@@ -1,0 +1,54 @@
+"""The encoder with its heads: made, shared, loaded, saved, exported."""
+
+from bift_utils.models.checkpoints import (
+    MINILM_SHA256,
+    TOKENIZER_FILES,
+    WEIGHT_FILES,
+    find_checkpoint,
+    load_model,
+    load_tagger,
+    load_tokenizer,
+    save_checkpoint,
+)
+from bift_utils.models.export import check_exportable, export_for_transformers
+from bift_utils.models.joint import (
+    POOLINGS,
+    BertForJointTraining,
+    evaluating,
+    new_model,
+    pool,
+    sinusoidal_positions,
+    small_bert,
+)
+from bift_utils.models.sharing import (
+    PartlySharedModel,
+    check_shared_layers,
+    independent_parts,
+    share_layers,
+)
+from bift_utils.models.token_tagging import BertForTokenTagging
+
+__all__ = [
+    "MINILM_SHA256",
+    "POOLINGS",
+    "TOKENIZER_FILES",
+    "WEIGHT_FILES",
+    "BertForJointTraining",
+    "BertForTokenTagging",
+    "PartlySharedModel",
+    "check_exportable",
+    "check_shared_layers",
+    "evaluating",
+    "export_for_transformers",
+    "find_checkpoint",
+    "independent_parts",
+    "load_model",
+    "load_tagger",
+    "load_tokenizer",
+    "new_model",
+    "pool",
+    "save_checkpoint",
+    "share_layers",
+    "sinusoidal_positions",
+    "small_bert",
+]

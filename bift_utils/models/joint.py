@@ -1,0 +1,195 @@
+"""One BERT encoder with two heads, built on `transformers`, and the way to load it.
+
+Shapes: B rows, T tokens, H hidden width, V vocabulary, K classes, N selected positions.
+Weights are named as BERT names them (`bert.*`, `cls.*`, `classifier.*`), so any `BertModel` or
+`BertForMaskedLM` checkpoint loads by name. There is no loss inside.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from transformers import BertConfig, BertModel, BertPreTrainedModel
+from transformers.models.bert.modeling_bert import BertOnlyMLMHead
+
+POOLINGS = ("cls", "mean", "pooler")
+
+
+def pool(
+    hidden: torch.Tensor, attention_mask: torch.Tensor, pooling: str, pooler: nn.Module
+) -> torch.Tensor:
+    """Turn token vectors (B, T, H) into one vector a row (B, H).
+
+    "cls" is the raw vector of [CLS] (the article's choice), "pooler" sends it through BERT's dense
+    layer and tanh (what `BertForSequenceClassification` does), "mean" averages the real tokens.
+
+    Introduced in notebook 05.
+    """
+    if pooling == "cls":
+        return hidden[:, 0]
+    if pooling == "pooler":
+        return pooler(hidden)
+    weights = attention_mask.unsqueeze(-1).to(hidden.dtype)  # (B, T, 1)
+    return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
+class BertForJointTraining(BertPreTrainedModel):
+    """A shared encoder, a masked-LM head and a sequence-classification head.
+
+    The masked-LM head is BERT's: dense, GELU, LayerNorm, then the transposed word embeddings (the
+    weights are tied) plus a bias. The classification head is dropout and one affine map on the
+    pooled vector; `config.pooling` says how that vector is made.
+
+    Source: Devlin et al. 2019, sections 3 and 3.1; the article, sections 4.1 and 4.2.
+    Introduced in notebook 06.
+    """
+
+    _tied_weights_keys = {
+        "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",
+        "cls.predictions.decoder.bias": "cls.predictions.bias",
+    }
+
+    def __init__(self, config: BertConfig):
+        super().__init__(config)
+        self.pooling = getattr(config, "pooling", "pooler")
+        if self.pooling not in POOLINGS:
+            raise ValueError(
+                f"The pooling was given as {self.pooling!r}; expected one of {POOLINGS}."
+            )
+        self.bert = BertModel(config)
+        self.cls = BertOnlyMLMHead(config)
+        dropout = config.classifier_dropout
+        self.dropout = nn.Dropout(config.hidden_dropout_prob if dropout is None else dropout)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.post_init()
+
+    def get_output_embeddings(self):
+        return self.cls.predictions.decoder
+
+    def set_output_embeddings(self, new_embeddings):
+        self.cls.predictions.decoder = new_embeddings
+        self.cls.predictions.bias = new_embeddings.bias
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.Tensor | None = None,
+        masked_positions: torch.Tensor | None = None,
+        sequence_rows: torch.Tensor | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """Encode every row once and apply each head only where it is asked for.
+
+        Args:
+            input_ids: (B, T), clean and masked rows alike.
+            attention_mask: (B, T), 1 for real tokens; all ones if left out.
+            token_type_ids: (B, T), segment ids; zeros if left out.
+            masked_positions: (B, T) bool, where to predict the token; None for nowhere.
+            sequence_rows: (B,) bool, which rows to classify; None for none.
+
+        Returns:
+            `hidden` (B, T, H); `mlm_logits` (N, V) for the N masked positions in reading order;
+            `sequence_logits` (R, K) for the R chosen rows. A head not asked for is absent, so its
+            parameters get no gradient at all.
+
+        Raises:
+            ValueError: the rows are longer than the model has positions.
+        """
+        limit = self.config.max_position_embeddings
+        if input_ids.shape[1] > limit:
+            raise ValueError(
+                f"The rows have {input_ids.shape[1]} tokens, but the model has {limit} positions. "
+                f"Cut the texts with encode_texts(..., max_length={limit})."
+            )
+        if attention_mask is None:
+            attention_mask = torch.ones_like(input_ids)
+        hidden = self.bert(input_ids, attention_mask, token_type_ids).last_hidden_state
+        outputs = {"hidden": hidden}
+        if masked_positions is not None:
+            outputs["mlm_logits"] = self.cls(hidden[masked_positions])  # (N, V)
+        if sequence_rows is not None:
+            pooled = pool(
+                hidden[sequence_rows], attention_mask[sequence_rows], self.pooling, self.bert.pooler
+            )
+            outputs["sequence_logits"] = self.classifier(self.dropout(pooled))  # (R, K)
+        return outputs
+
+
+def sinusoidal_positions(positions: int, width: int) -> torch.Tensor:
+    """Return the fixed sine and cosine table (positions, width) of the original transformer.
+
+    Used as a starting point for learned positions: from random ones, a small BERT needs millions
+    of tokens before it notices word order.
+
+    Source: Vaswani et al. 2017, section 3.5. Introduced in notebook 04.
+    """
+    rates = torch.exp(torch.arange(0, width, 2) * (-torch.log(torch.tensor(10000.0)) / width))
+    angles = torch.arange(positions).unsqueeze(1) * rates  # (positions, width / 2)
+    return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)
+
+
+def new_model(config: BertConfig) -> BertForJointTraining:
+    """Return an untrained model whose position embeddings start as scaled sinusoids.
+
+    Introduced in notebook 04.
+    """
+    model = BertForJointTraining(config)
+    table = sinusoidal_positions(config.max_position_embeddings, config.hidden_size)
+    with torch.no_grad():
+        model.bert.embeddings.position_embeddings.weight.copy_(table * config.initializer_range)
+    return model
+
+
+@contextmanager
+def evaluating(model: torch.nn.Module) -> Iterator[torch.nn.Module]:
+    """Switch dropout and gradients off, and put the model back as it was, whatever happens.
+
+    Introduced in notebook 04.
+    """
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield model
+    finally:
+        for module, mode in modes.items():  # a part that was frozen by hand stays so
+            module.training = mode
+
+
+def small_bert(
+    vocab_size: int,
+    length: int,
+    width: int = 64,
+    layers: int = 2,
+    heads: int = 2,
+    causal: bool = False,
+    num_labels: int = 2,
+    pooling: str = "mean",
+) -> BertForJointTraining:
+    """Return an untrained BERT for sentences of a known language, without dropout.
+
+    Args:
+        vocab_size: V, the tokens of the language; [MASK] is added.
+        length: T, positions; there is no [CLS] and no [SEP].
+        width, layers, heads: of the encoder.
+        causal: True lets position i attend to positions up to i only (the mask of a GPT).
+        num_labels, pooling: of the classifier.
+
+    Introduced in notebook 01.
+    """
+    config = BertConfig(
+        vocab_size=vocab_size + 1,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=4 * width,
+        max_position_embeddings=length,
+        initializer_range=0.1,  # narrow layers need larger weights than BERT's 0.02
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        num_labels=num_labels,
+        is_decoder=causal,
+    )
+    config.pooling = pooling
+    return new_model(config)

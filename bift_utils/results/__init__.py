@@ -1,0 +1,13 @@
+"""The tables of the long runs, each beside the module that reads it."""
+
+from bift_utils.results import exact, grid, labels
+from bift_utils.results.files import result_file
+from bift_utils.results.rows import ResultRows
+
+__all__ = [
+    "ResultRows",
+    "exact",
+    "grid",
+    "labels",
+    "result_file",
+]

@@ -1,0 +1,88 @@
+"""Training on both objectives: losses, options and schedules, the loop, saved state."""
+
+from bift_utils.training.history import BestWeights, History
+from bift_utils.training.loop import Run, make_optimizer, train, training_step, update
+from bift_utils.training.losses import joint_loss, masked_lm_loss, sequence_loss
+from bift_utils.training.options import (
+    PRECISIONS,
+    SCHEDULES,
+    Batch,
+    TrainingConfig,
+    Updates,
+    alternating,
+    count_updates,
+    evaluation_turns,
+    repeat,
+    rows_of,
+    simultaneous,
+    task_only,
+)
+from bift_utils.training.pieces import (
+    ANSWERS,
+    count_answers,
+    joint_backward,
+    share_of_loss,
+    split_batch,
+)
+from bift_utils.training.pretraining import (
+    PretrainingConfig,
+    bert_config,
+    make_optimizers,
+    rate_factor,
+    training_windows,
+)
+from bift_utils.training.state import (
+    STOPPED_BY_HAND,
+    fingerprint,
+    load_state,
+    pack,
+    random_state,
+    restore_random_state,
+    save_state,
+    signature,
+    unpack,
+)
+
+__all__ = [
+    "ANSWERS",
+    "PRECISIONS",
+    "SCHEDULES",
+    "STOPPED_BY_HAND",
+    "Batch",
+    "BestWeights",
+    "History",
+    "PretrainingConfig",
+    "Run",
+    "TrainingConfig",
+    "Updates",
+    "alternating",
+    "bert_config",
+    "count_answers",
+    "count_updates",
+    "evaluation_turns",
+    "fingerprint",
+    "joint_backward",
+    "joint_loss",
+    "load_state",
+    "make_optimizer",
+    "make_optimizers",
+    "masked_lm_loss",
+    "pack",
+    "random_state",
+    "rate_factor",
+    "repeat",
+    "restore_random_state",
+    "rows_of",
+    "save_state",
+    "sequence_loss",
+    "share_of_loss",
+    "signature",
+    "simultaneous",
+    "split_batch",
+    "task_only",
+    "train",
+    "training_step",
+    "training_windows",
+    "unpack",
+    "update",
+]

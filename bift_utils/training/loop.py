@@ -1,0 +1,266 @@
+"""Training on both objectives: one step, one loop for every schedule; devices by `accelerate`."""
+
+import collections
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import broadcast_object_list
+from tqdm.auto import tqdm
+from transformers import get_linear_schedule_with_warmup
+
+from bift_utils.data.batches import IGNORE_INDEX
+from bift_utils.models.sharing import independent_parts
+from bift_utils.runtime import get_device
+from bift_utils.training.history import BestWeights, History
+from bift_utils.training.losses import joint_loss, masked_lm_loss, sequence_loss
+from bift_utils.training.options import TrainingConfig, count_updates, evaluation_turns, repeat
+from bift_utils.training.pieces import joint_backward
+from bift_utils.training.state import (
+    STOPPED_BY_HAND,
+    fingerprint,
+    load_state,
+    pack,
+    random_state,
+    restore_random_state,
+    save_state,
+    signature,
+    unpack,
+)
+
+
+def training_step(model, batch: dict[str, torch.Tensor], mlm_weight: float) -> dict:
+    """Run the model once on a batch and return the losses; the caller does the rest.
+
+    Rows with `mlm_labels` go through the masked-LM head at those positions, rows with `labels`
+    through the classifier. A head whose weight is zero is not run at all.
+
+    Args:
+        model: a `BertForJointTraining`.
+        batch: `input_ids`, `attention_mask`, and where they are needed `mlm_labels` (R, T) and
+            `labels` (R,); see `masking.JointCollator`.
+        mlm_weight: λ in [0, 1].
+
+    Returns:
+        `loss` (the weighted sum, with its graph), and `mlm_loss` and `task_loss` where they were
+        computed; in nats.
+
+    Introduced in notebook 06.
+    """
+    positions = rows = mlm = task = None
+    if mlm_weight > 0:
+        positions = batch["mlm_labels"] != IGNORE_INDEX
+    if mlm_weight < 1:
+        rows = batch["labels"] != IGNORE_INDEX
+    outputs = model(
+        batch["input_ids"], batch["attention_mask"], masked_positions=positions, sequence_rows=rows
+    )
+    losses = {}
+    if positions is not None:
+        mlm = losses["mlm_loss"] = masked_lm_loss(
+            outputs["mlm_logits"], batch["mlm_labels"][positions]
+        )
+    if rows is not None:
+        task = losses["task_loss"] = sequence_loss(
+            outputs["sequence_logits"], batch["labels"][rows]
+        )
+    return {"loss": joint_loss(mlm, task, mlm_weight), **losses}
+
+
+def make_optimizer(model, config: TrainingConfig) -> torch.optim.AdamW:
+    """Return AdamW with weight decay on matrices only.
+
+    Source: Loshchilov and Hutter 2019; Devlin et al. 2019, appendix A.3.
+    """
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    vectors = [p for p in model.parameters() if p.ndim < 2]
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=config.fused)
+
+
+def train(
+    model,
+    loader: Iterable[dict[str, torch.Tensor]],
+    config: TrainingConfig,
+    evaluate: Callable[[torch.nn.Module], dict[str, float]] | None = None,
+    callbacks: Sequence[Callable[[History], None]] = (),
+    checkpoint: str | Path | None = None,
+) -> History:
+    """Train a model in place on both objectives, simultaneously or alternating.
+
+    With `evaluate`, the weights of the best evaluation are put back at the end. Stopping by hand
+    (an interrupt) ends the loop cleanly: the model and the history so far can be used.
+
+    With `checkpoint`, the whole state is saved there after each evaluation. The same call, with a
+    model and a loader made anew in the same way, then goes on from there and ends with the same
+    weights as a run that was never broken off.
+
+    Args:
+        model: a `BertForJointTraining`, or a model from `models.share_layers`.
+        loader: batches as `training_step` takes them, and a length.
+        config: the options.
+        evaluate: returns `loss` and, where there is one, `accuracy` on validation data.
+        callbacks: called with the history after each evaluation.
+        checkpoint: a file to save the state in and to go on from; None to save nothing.
+
+    Returns:
+        The history of the run.
+
+    Raises:
+        ValueError: the state in `checkpoint` belongs to other options, another model or other
+            data, or there is no `evaluate`. Nothing is trained or overwritten then.
+
+    Source: the article, sections 3.3 and 4.3. Introduced in notebook 06.
+    """
+    checkpoint = None if checkpoint is None else Path(checkpoint)
+    run = Run(model, loader, config, evaluate, callbacks, checkpoint)
+    try:
+        for number, (schedule, options) in enumerate(config.stages()):
+            run.stage(number, schedule, options)
+    except KeyboardInterrupt:
+        run.history.stopped = STOPPED_BY_HAND
+    run.best.restore(model)
+    run.history.best_step = run.best.step or len(run.history.steps)
+    return run.history
+
+
+class Run:
+    """One call of `train`: what its stages share, and the state that is saved.
+
+    Arguments as those of `train`.
+    """
+
+    def __init__(self, model, loader, config, evaluate, callbacks, checkpoint):
+        if checkpoint and not evaluate:
+            raise ValueError(
+                "A checkpoint was asked for without evaluate; expected both, because the state is "
+                "saved after each evaluation. Pass a function that scores the validation texts."
+            )
+        self.loader, self.config, self.evaluate = loader, config, evaluate
+        self.callbacks, self.checkpoint = callbacks, checkpoint
+        self.history, self.best = History(), BestWeights(config.patience)
+        self.signature = None if checkpoint is None else signature(model, loader, asdict(config))
+        self.saved = load_state(checkpoint, self.signature)
+        self.turns = []  # batches taken in each stage
+        # one head alone may be trained: its absent gradients must not be waited for
+        several = DistributedDataParallelKwargs(find_unused_parameters=True)
+        self.accelerator = Accelerator(cpu=get_device().type == "cpu", kwargs_handlers=[several])
+        self.model = self.accelerator.prepare(model)
+        self.plain = self.accelerator.unwrap_model(self.model)  # not wrapped for several processes
+
+    def stage(self, number: int, schedule: Callable, options: TrainingConfig) -> None:
+        """Train one stage: the schedule's updates of every batch, evaluations between them."""
+        resumed = self.saved is not None and number < len(self.saved["turns"])
+        if number and not resumed:
+            self.begin_finish()
+        turns = options.epochs * len(self.loader)
+        total = count_updates(turns, schedule, options)
+        optimizer = make_optimizer(self.model, options)
+        warmup = round(options.warmup_share * total)
+        rates = get_linear_schedule_with_warmup(optimizer, warmup, total)
+        optimizer = self.accelerator.prepare(optimizer)
+        batches = repeat(self.loader, options.epochs)
+        self.turns.append(0)
+        if resumed and self.skip(batches, number, optimizer, rates):
+            return
+        shape = (len(self.loader), options.epochs, options.evaluations_per_epoch)
+        evaluate_at = set(evaluation_turns(*shape)) if self.evaluate else set()
+        done = self.turns[-1]
+        quiet = True if not self.accelerator.is_local_main_process else None
+        for batch in tqdm(batches, total=turns, initial=done, disable=quiet):
+            for rows, weight in schedule(batch, self.turns[-1], options):
+                losses = update(self.model, optimizer, rows, options, self.accelerator, weight)
+                rates.step()
+                self.note(weight, losses)
+            self.turns[-1] += 1
+            if self.turns[-1] in evaluate_at and self.score(batch, optimizer, rates):
+                break
+
+    def note(self, weight: float, losses: dict[str, float]) -> None:
+        """Add one update to the history."""
+        objective = {0.0: "task", 1.0: "mlm"}.get(weight, "joint")
+        step = len(self.history.steps) + 1
+        self.history.steps.append({"step": step, "objective": objective, **losses})
+
+    def score(self, batch, optimizer, rates) -> bool:
+        """Evaluate, save the state, and return True when it is time to stop."""
+        step = len(self.history.steps)
+        measured = self.evaluate(self.plain)
+        if self.accelerator.num_processes > 1:  # all must agree on when to stop
+            measured = broadcast_object_list([measured])[0]
+        self.history.evaluations.append({"step": step, **measured})
+        stop = self.best.update(self.plain, step, measured)
+        if stop:
+            self.history.stopped = f"no improvement in {self.config.patience} evaluations"
+        if self.checkpoint and self.accelerator.is_main_process:
+            state = {
+                "signature": self.signature, "turns": self.turns, "stop": stop,
+                "last_batch": fingerprint(batch), "model": self.plain.state_dict(),
+                "optimizer": optimizer.state_dict(), "rates": rates.state_dict(),
+                "random": random_state(), **pack(self.history, self.best),
+            }  # fmt: skip
+            save_state(self.checkpoint, state)
+        for callback in self.callbacks:
+            callback(self.history)
+        return stop
+
+    def skip(self, batches, number: int, optimizer, rates) -> bool:
+        """Pass over what was done before; return True when that was the whole stage."""
+        taken = self.saved["turns"][number]
+        batch = collections.deque(itertools.islice(batches, taken), maxlen=1).pop()
+        self.turns[-1] = taken
+        if number + 1 < len(self.saved["turns"]):
+            return True
+        if fingerprint(batch) != self.saved["last_batch"]:
+            raise ValueError(
+                f"The state in {self.checkpoint} was saved on other data, or in another order: "
+                f"batch {taken} is not the same. Make the loader with the same texts and seeds, "
+                "or give another path to start anew."
+            )
+        self.plain.load_state_dict(self.saved["model"])
+        optimizer.load_state_dict(self.saved["optimizer"])
+        rates.load_state_dict(self.saved["rates"])
+        unpack(self.saved, self.history, self.best)
+        restore_random_state(self.saved["random"])
+        return self.saved["stop"]
+
+    def begin_finish(self) -> None:
+        """Start the finish from the best weights so far, with new patience."""
+        self.best.restore(self.plain)
+        self.best.waited = 0
+        self.history.stopped = "all epochs done"
+        self.history.finish_from = len(self.history.steps)
+
+
+def update(
+    model, optimizer, batch, config: TrainingConfig, accelerator, mlm_weight: float | None = None
+) -> dict[str, float]:
+    """Take one optimiser step on one batch and return its losses as numbers.
+
+    λ is that of `config` unless `mlm_weight` is given, as a schedule does. The batch may be taken
+    in several passes and by several processes, see `training.joint_backward`.
+    """
+    model.train()
+    weight = config.mlm_weight if mlm_weight is None else mlm_weight
+    half = torch.autocast(accelerator.device.type, torch.bfloat16, config.precision == "bf16")
+    parts = independent_parts(accelerator.unwrap_model(model))
+
+    def step(model, rows, weight):
+        with half:  # around one forward pass only: a longer one would keep stale casts of weights
+            return training_step(model, rows, weight)
+
+    # what shares nothing needs no weights: each half descends on its own loss, whatever λ
+    losses = joint_backward(
+        step, model, batch, weight, accelerator, config.accumulate, weighted=len(parts) == 1
+    )
+    for parameters in parts:
+        accelerator.clip_grad_norm_(parameters, config.max_grad_norm)
+    optimizer.step()
+    optimizer.zero_grad()
+    return {name: float(value) for name, value in losses.items()}

@@ -1,0 +1,84 @@
+"""The two losses and their weighted sum."""
+
+import torch
+from torch.nn import functional
+
+from bift_utils.data.batches import IGNORE_INDEX
+from bift_utils.masking.collators import check_mlm_weight
+
+
+def masked_lm_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy in nats, averaged over the labelled positions; 0 when there is none.
+
+    Position i of `logits` is scored against position i of `labels`: nothing is shifted, because a
+    masked-LM predicts the token *at* the blank (a causal LM predicts the next one).
+
+    Args:
+        logits: (..., V), scores over the vocabulary.
+        labels: (...), token ids; `IGNORE_INDEX` where nothing is asked.
+
+    Raises:
+        ValueError: the shapes do not match.
+
+    Source: Devlin et al. 2019, section 3.1. Introduced in notebook 02.
+    """
+    if logits.shape[:-1] != labels.shape:
+        raise ValueError(
+            f"masked_lm_loss got logits of shape {tuple(logits.shape)} and labels of shape "
+            f"{tuple(labels.shape)}; expected labels of shape {tuple(logits.shape[:-1])}. "
+            "Pass one label per row of logits."
+        )
+    total = functional.cross_entropy(
+        logits.flatten(0, -2).float(), labels.flatten(), ignore_index=IGNORE_INDEX, reduction="sum"
+    )
+    # a mean over nothing would be 0 / 0 = NaN, and 0 * NaN is NaN again in the joint loss
+    return total / (labels != IGNORE_INDEX).sum().clamp(min=1)
+
+
+def sequence_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy in nats, averaged over the labelled sentences; 0 when there is none.
+
+    Args:
+        logits: (B, K), scores over the classes.
+        labels: (B,), class ids 0…K−1; `IGNORE_INDEX` for a sentence without a label.
+
+    Raises:
+        ValueError: the shapes do not match, or a label is not one of 0…K−1.
+
+    Introduced in notebook 05.
+    """
+    if logits.shape[:-1] != labels.shape:
+        raise ValueError(
+            f"sequence_loss got logits of shape {tuple(logits.shape)} and labels of shape "
+            f"{tuple(labels.shape)}; expected one label per row of logits."
+        )
+    answered = labels != IGNORE_INDEX
+    total = functional.cross_entropy(
+        logits.float(), labels, ignore_index=IGNORE_INDEX, reduction="sum"
+    )
+    return total / answered.sum().clamp(min=1)
+
+
+def joint_loss(
+    mlm_loss: torch.Tensor | None, task_loss: torch.Tensor | None, mlm_weight: float
+) -> torch.Tensor:
+    """L = λ · L_MLM + (1 − λ) · L_task, in nats; λ is `mlm_weight`.
+
+    A term whose weight is zero is left out rather than multiplied by zero, so that it can neither
+    bring in NaN nor touch a gradient. A loss may be `None` only where its weight is zero.
+
+    Raises:
+        ValueError: λ is outside [0, 1], or a loss with a positive weight is missing.
+
+    Source: the article, section 4.3. Introduced in notebook 06.
+    """
+    weight = check_mlm_weight(mlm_weight)
+    terms = [(weight, mlm_loss, "masked-LM"), (1.0 - weight, task_loss, "task")]
+    for share, loss, name in terms:
+        if share > 0 and loss is None:
+            raise ValueError(
+                f"joint_loss got no {name} loss although its weight is {share:g}; "
+                "pass it, or set its weight to zero."
+            )
+    kept = [loss if share == 1.0 else share * loss for share, loss, _ in terms if share > 0]
+    return kept[0] if len(kept) == 1 else kept[0] + kept[1]

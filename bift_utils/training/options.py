@@ -1,0 +1,193 @@
+"""Options of a run, and its schedule: simultaneous, alternating, and the task-only finish.
+
+A schedule turns one batch of a loader into the updates made with it, each a batch and its λ.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+
+from bift_utils.data.batches import IGNORE_INDEX
+from bift_utils.masking.collators import check_mlm_weight
+
+Batch = dict[str, torch.Tensor]
+Updates = list[tuple[Batch, float]]
+PRECISIONS = ("fp32", "bf16")
+
+
+def simultaneous(batch: Batch, turn: int, config) -> Updates:
+    """One update a batch, on the weighted sum of both losses.
+
+    Introduced in notebook 06.
+    """
+    return [(batch, config.mlm_weight)]
+
+
+def alternating(batch: Batch, turn: int, config) -> Updates:
+    """A task update a batch, and a masked-LM update after every k-th one.
+
+    k is `config.task_updates_per_mlm`. λ weighs nothing here: each update has one loss, and Adam
+    does not feel its scale; the ratio of the updates takes the place of λ.
+
+    Source: the article, section 3.3; Yao et al. 2022 alternate batches. Introduced in notebook 06.
+    """
+    updates = [(rows_of(batch, "task"), 0.0)]
+    if (turn + 1) % config.task_updates_per_mlm == 0:
+        updates.append((rows_of(batch, "mlm"), 1.0))
+    return updates
+
+
+def task_only(batch: Batch, turn: int, config) -> Updates:
+    """One update a batch, on the task alone: the finish after either schedule.
+
+    Source: Yao et al. 2022 (TLM's second stage). Introduced in notebook 06.
+    """
+    return [(rows_of(batch, "task"), 0.0)]
+
+
+SCHEDULES: dict[str, Callable[[Batch, int, object], Updates]] = {
+    "simultaneous": simultaneous,
+    "alternating": alternating,
+}
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Options of one fine-tuning run.
+
+    Args:
+        mlm_weight: λ in L = λ·L_MLM + (1 − λ)·L_task, from 0 to 1.
+        epochs: passes over the training texts, at least one.
+        learning_rate: peak of AdamW's rate; it rises over `warmup_share` of the updates and then
+            falls to zero, both linearly.
+        weight_decay: decoupled decay of the matrices; biases and LayerNorm are not decayed.
+        max_grad_norm: gradients are scaled down to this norm.
+        evaluations_per_epoch: how often the validation texts are scored.
+        patience: evaluations without improvement before training stops; None for never.
+        schedule: "simultaneous" (one update on the weighted sum) or "alternating" (updates on one
+            loss at a time; λ then weighs nothing).
+        task_updates_per_mlm: how many task updates for each masked-LM update, when alternating.
+        finish_epochs: passes on the task alone that follow, from the best weights so far, with a
+            fresh optimiser and a fresh rise and fall of the rate; 0 for none.
+        finish_learning_rate: the peak of that rate; None for `learning_rate`.
+        precision: "fp32", or "bf16" for matrix products in bfloat16.
+        accumulate: passes an update, each over a part of the batch: less memory, the same result.
+        fused: use the library's fused AdamW, faster and equal up to rounding.
+
+    Raises:
+        ValueError: an option is outside its range, or two do not go together.
+
+    Introduced in notebook 06.
+    """
+
+    mlm_weight: float = 0.3
+    epochs: int = 3
+    learning_rate: float = 3e-4
+    warmup_share: float = 0.1
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    evaluations_per_epoch: int = 2
+    patience: int | None = None
+    schedule: str = "simultaneous"
+    task_updates_per_mlm: int = 1
+    finish_epochs: int = 0
+    finish_learning_rate: float | None = None
+    precision: str = "fp32"
+    accumulate: int = 1
+    fused: bool = False
+
+    def __post_init__(self):
+        check_mlm_weight(self.mlm_weight)
+        above_zero = ("epochs", "learning_rate", "evaluations_per_epoch", "accumulate")
+        for name in (*above_zero, "finish_learning_rate"):
+            if getattr(self, name) is not None and getattr(self, name) <= 0:
+                raise ValueError(
+                    f"{name} was given as {getattr(self, name)}; expected a number above zero."
+                )
+        for name, known in (("schedule", tuple(SCHEDULES)), ("precision", PRECISIONS)):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name} was given as {getattr(self, name)!r}; expected one of {known}."
+                )
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(
+                f"patience was given as {self.patience}; expected 1 or more, or None for never."
+            )
+        self._check_two_stages()
+
+    def _check_two_stages(self):
+        ratio = self.task_updates_per_mlm
+        if not isinstance(ratio, int) or ratio < 1:
+            raise ValueError(
+                f"task_updates_per_mlm was given as {ratio}; expected a whole number of 1 or more: "
+                "how many task updates for each masked-LM update."
+            )
+        if self.schedule == "alternating" and self.mlm_weight in (0.0, 1.0):
+            raise ValueError(
+                f"An alternating schedule was asked for with λ = {self.mlm_weight}; expected λ "
+                "between 0 and 1, because both objectives take their turn. For one objective "
+                "alone use the simultaneous schedule."
+            )
+        if self.finish_epochs < 0:
+            raise ValueError(
+                f"finish_epochs was given as {self.finish_epochs}; expected 0 (none) or more."
+            )
+        if self.finish_epochs and self.mlm_weight == 1.0:
+            raise ValueError(
+                "A task-only finish was asked for with λ = 1, whose batches hold no class. Train "
+                "twice instead: with mlm_weight=1, then with mlm_weight=0."
+            )
+
+    def stages(self) -> list[tuple[Callable, "TrainingConfig"]]:
+        """Return the schedule and the options of each stage: the run, then the finish if any."""
+        stages = [(SCHEDULES[self.schedule], self)]
+        if self.finish_epochs:
+            rate = self.finish_learning_rate or self.learning_rate
+            stages.append((task_only, replace(self, epochs=self.finish_epochs, learning_rate=rate)))
+        return stages
+
+
+def rows_of(batch: Batch, objective: str) -> Batch:
+    """Return only the rows of a joint batch that serve one objective.
+
+    Args:
+        batch: tensors whose first dimension is R rows, with `labels` (R,) and `mlm_labels` (R, T).
+        objective: "task" keeps rows with a class, "mlm" rows with a position to predict.
+
+    Raises:
+        ValueError: no row has a class; the message says where it went.
+
+    Introduced in notebook 06.
+    """
+    if objective == "task":
+        kept = batch["labels"] != IGNORE_INDEX
+        if not kept.any():
+            raise ValueError(
+                "The batch has no row with a class, so the task cannot be trained on it. "
+                "A JointCollator with mlm_weight=1 leaves the classes out; give it less."
+            )
+    else:
+        kept = (batch["mlm_labels"] != IGNORE_INDEX).any(1)
+        if not kept.any():  # nothing was hidden: the loss is 0 over the rows as they are
+            return batch
+    return {key: value[kept] for key, value in batch.items()}
+
+
+def count_updates(turns: int, schedule: Callable, config) -> int:
+    """Return how many updates a schedule makes out of `turns` batches."""
+    extra = turns // config.task_updates_per_mlm if schedule is alternating else 0
+    return turns + extra
+
+
+def repeat(loader: Iterable, epochs: int) -> Iterator:
+    """Yield the batches of several passes over a loader."""
+    for _ in range(epochs):
+        yield from loader
+
+
+def evaluation_turns(turns_per_epoch: int, epochs: int, evaluations_per_epoch: int) -> list[int]:
+    """Return the batches after which to evaluate, evenly spread; the last is one of them."""
+    count = epochs * evaluations_per_epoch
+    total = epochs * turns_per_epoch
+    return [round(total * (i + 1) / count) for i in range(count)]

@@ -1,0 +1,118 @@
+"""What decides a pre-training run: its options, windows, optimisers and rate."""
+
+from dataclasses import dataclass
+
+import torch
+from transformers import BertConfig
+
+from bift_utils.data.batches import LengthBucketSampler
+from bift_utils.data.corpus import make_windows
+from bift_utils.runtime import make_generator
+
+
+@dataclass(frozen=True)
+class PretrainingConfig:
+    """Everything that decides a run; saved beside the checkpoint."""
+
+    vocab_size: int = 8192
+    layers: int = 4
+    width: int = 256
+    heads: int = 4
+    positions: int = 128
+    steps: int = 12_000
+    batch_windows: int = 32
+    learning_rate: float = 2e-3
+    muon_learning_rate: float = 0.01
+    weight_decay: float = 0.01
+    warmup_steps: int = 200
+    early_share: float = 0.6
+    early_positions: int = 64
+    early_rate: float = 0.40
+    late_rate: float = 0.20
+    initializer_range: float = 0.04
+    precision: str = "no"
+    attention: str = "sdpa"
+    seed: int = 0
+
+    def __post_init__(self):
+        if not 0 < self.warmup_steps < self.steps:
+            raise ValueError(
+                f"The run has {self.steps} steps and {self.warmup_steps} of them warm up; expected "
+                "at least one warm-up step and more steps than that."
+            )
+
+    def stage(self, step: int) -> tuple[float, int, int]:
+        """Return (masking rate, tokens a window, windows a batch) at `step`.
+
+        The first stage hides more and reads shorter windows: more predictions a step, and a
+        context small enough to be discovered soon. Both stages read as many tokens a step.
+        """
+        if step < self.early_share * self.steps:
+            rows = self.batch_windows * self.positions // self.early_positions
+            return self.early_rate, self.early_positions, rows
+        return self.late_rate, self.positions, self.batch_windows
+
+
+def training_windows(reviews, tokenizer, config: PretrainingConfig, start: int):
+    """Yield (step, windows of that step) from step `start` on; a function of the seed alone."""
+    step = epoch = 0
+    while True:
+        _, positions, rows = stage = config.stage(step)
+        windows = make_windows(reviews, tokenizer, positions, make_generator(config.seed, 1, epoch))
+        sampler = LengthBucketSampler([len(window) for window in windows], rows, config.seed)
+        sampler.epoch = epoch
+        for indices in sampler:
+            if config.stage(step) != stage:
+                break
+            if step >= start:
+                yield step, [windows[i] for i in indices]
+            step += 1
+        epoch += 1
+
+
+def make_optimizers(model, config: PretrainingConfig) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the encoder, AdamW for everything else.
+
+    Source: Jordan et al. 2024 (Muon); Loshchilov and Hutter 2019 (AdamW).
+    """
+    named = dict(model.named_parameters())
+    matrices = [name for name, p in named.items() if p.ndim == 2 and "encoder.layer" in name]
+    others = [p for name, p in named.items() if name not in matrices]
+    return [
+        torch.optim.Muon(
+            [named[name] for name in matrices],
+            lr=config.muon_learning_rate,
+            weight_decay=config.weight_decay,
+        ),
+        torch.optim.AdamW(
+            others,
+            lr=config.learning_rate,
+            betas=(0.9, 0.98),
+            weight_decay=config.weight_decay,
+            fused=True,
+        ),
+    ]
+
+
+def rate_factor(step: int, config: PretrainingConfig) -> float:
+    """Share of the peak learning rate at `step`: linear warm-up, then linear decay to zero."""
+    rise = (step + 1) / config.warmup_steps
+    fall = (config.steps - step) / (config.steps - config.warmup_steps)
+    return max(0.0, min(1.0, rise, fall))
+
+
+def bert_config(config: PretrainingConfig, tokenizer) -> BertConfig:
+    """Return the shape of the model; no dropout, since few tokens are seen often."""
+    return BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=config.width,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        intermediate_size=4 * config.width,
+        max_position_embeddings=config.positions,
+        initializer_range=config.initializer_range,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        pad_token_id=tokenizer.pad_token_id,
+        attn_implementation=config.attention,
+    )

@@ -1,1 +1,0 @@
-"""The explorers (ipywidgets), one file each, each with a static figure beside it."""
