@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import test_notebooks
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SAMPLES = Path(__file__).parent / "samples"
 CLEAN, COMPARED = "test_saved_from_one_clean_run", "test_most_cells_are_compared"
 

@@ -1,6 +1,6 @@
 """What each notebook takes under nbval: seconds, peak memory, and the share of compared cells.
 
-A pytest plugin (`conftest.py`, one folder up, registers it). It prints a table after the run, and
+A pytest plugin (the top folder's `conftest.py` registers it). It prints a table after the run, and
 with `pytest --readme` writes the same numbers into the README's table. What is past its budget is
 marked there and never fails a test: a busy machine is no fault of a notebook.
 """
@@ -16,7 +16,8 @@ import nbformat
 SECONDS, LONGER = 75, {"07": 90}  # of one notebook, on two cores with nothing else running
 GIGABYTES = 2.5
 ALL_NOTEBOOKS, ALL_TESTS = 600, 1080  # seconds: all notebooks together, and pytest as a whole
-README = Path(__file__).parent.parent / "README.md"
+README = Path(__file__).parents[2] / "README.md"
+SANITIZE = Path(__file__).parent / "sanitize.cfg"
 BEGIN, END = "<!-- measured: pytest --readme -->", "<!-- end -->"
 ROW = re.compile(r"(\| \[[^]]*\]\(notebooks/(\w+)\.ipynb\) \|[^|]*\|).*")
 IGNORED = "nbval-ignore-output"
@@ -144,5 +145,6 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    config.option.nbval_sanitize_with = str(SANITIZE)  # whatever folder pytest was started in
     readme = README if config.getoption("--readme") else None
     config.pluginmanager.register(Budgets(readme), "budgets-of-notebooks")

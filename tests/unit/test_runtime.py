@@ -8,7 +8,7 @@ from nbval.plugin import get_sanitize_patterns
 from bift_utils import runtime
 from bift_utils.runtime import environment_report, make_generator, report, set_seed
 
-SANITIZE = Path(__file__).parent / "sanitize.cfg"
+SANITIZE = Path(__file__).parents[1] / "notebooks" / "sanitize.cfg"
 
 
 def draw(*seeds):

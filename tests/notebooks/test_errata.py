@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 TEXT = (NOTEBOOKS / "errata.md").read_text(encoding="utf-8")
 LINKS = re.findall(r"\]\((\w+\.ipynb)#([^\s|]+)\) \|", TEXT)
 

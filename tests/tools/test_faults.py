@@ -15,7 +15,7 @@ FAULTS = read_faults()
 FILE = "bift_utils/one.py"
 SMALL = {  # a project of one module and one test
     "bift_utils/one.py": "def double(x):\n    return x + x\n",
-    "tests/test_one.py": "from bift_utils.one import double\n\n\ndef test_double():\n"
+    "tests/unit/test_one.py": "from bift_utils.one import double\n\n\ndef test_double():\n"
     "    assert double(2) == 4\n",
 }
 
@@ -45,7 +45,9 @@ def test_every_module_has_a_fault():
 
 
 def test_the_table_of_the_notebooks_fits_the_list():
-    table = (planting.ROOT / "tests" / "faults-in-notebooks.md").read_text(encoding="utf-8")
+    table = (planting.ROOT / "tests" / "tools" / "faults-in-notebooks.md").read_text(
+        encoding="utf-8"
+    )
     rows = [line.split(" | ") for line in table.removeprefix(planting.HEAD).splitlines()]
     known = {(f"| {fault.name}", fault.file) for fault in FAULTS}
     assert {(name, file) for name, file, *_ in rows} <= known and len(rows) > 150
@@ -70,16 +72,16 @@ def small(tmp_path, monkeypatch):
 def test_a_fault_is_caught_and_mended(small):
     wrong = Fault("three times", "bift_utils/one.py", "x + x", "x + x + x", ("one",))
     caught, by, _ = planting.try_fault(small, wrong, targets(wrong))
-    assert caught and by == "tests/test_one.py::test_double"
+    assert caught and by == "tests/unit/test_one.py::test_double"
     harmless = Fault("the same", "bift_utils/one.py", "x + x", "2 * x", ("one",))
-    caught, by, _ = planting.try_fault(small, harmless, ["tests/test_one.py"])
+    caught, by, _ = planting.try_fault(small, harmless, ["tests/unit/test_one.py"])
     assert not caught and by == ""
     assert (small / "bift_utils/one.py").read_text(encoding="utf-8") == SMALL["bift_utils/one.py"]
 
 
 def test_a_copy_is_mended_as_it_was(small):
     (planting.ROOT / FILE).write_text("edited meanwhile", encoding="utf-8")
-    planting.try_fault(small, fault_of("any", "x + x", "x"), ["tests/test_one.py"])
+    planting.try_fault(small, fault_of("any", "x + x", "x"), ["tests/unit/test_one.py"])
     assert (small / FILE).read_text(encoding="utf-8") == SMALL[FILE]
 
 
@@ -90,9 +92,11 @@ def test_a_fault_that_no_longer_fits_is_named(small):
 
 
 def test_without_a_fault_everything_must_pass(small):
-    (small / "tests/test_one.py").write_text("def test_red():\n    assert 0\n", encoding="utf-8")
+    (small / "tests/unit/test_one.py").write_text(
+        "def test_red():\n    assert 0\n", encoding="utf-8"
+    )
     with pytest.raises(SystemExit, match="Without any fault"):
-        planting.check_baseline(small, ["tests/test_one.py"])
+        planting.check_baseline(small, ["tests/unit/test_one.py"])
 
 
 def test_only_notebooks_that_run_the_statement_can_notice(small):
@@ -124,7 +128,7 @@ def test_a_statement_is_found_by_its_text():
 
 def test_a_table_goes_on_where_it_was(small, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
-        fault_notebooks, "lines_of_all", lambda *_: {"tests/test_one.py": {FILE: {1, 2}}}
+        fault_notebooks, "lines_of_all", lambda *_: {"tests/unit/test_one.py": {FILE: {1, 2}}}
     )
     faults = [Fault(n, FILE, "x + x", w, ("one",)) for n, w in (("a", "x"), ("b", "2 * x"))]
     table = tmp_path / "table.md"
@@ -149,8 +153,8 @@ def three(small, monkeypatch):
         (root / "bift_utils/one.py").write_text(NUMBERS, encoding="utf-8")
         for name, check in CHECKS.items():
             text = f"from bift_utils.one import numbers\n\n\ndef test_it():\n    {check}\n"
-            (root / f"tests/test_{name}.py").write_text(text, encoding="utf-8")
-    ran = {f"tests/test_{name}.py": {FILE: {2, 3, 4}} for name in ("none", "two", "one")}
+            (root / f"tests/unit/test_{name}.py").write_text(text, encoding="utf-8")
+    ran = {f"tests/unit/test_{name}.py": {FILE: {2, 3, 4}} for name in ("none", "two", "one")}
     monkeypatch.setattr(fault_notebooks, "lines_of_all", lambda *_: ran)
     return small
 
@@ -173,12 +177,12 @@ def test_faults_planted_together_are_told_apart(three):
     def tell(faults, by, seconds):
         told.update({fault.name: by for fault in faults})
 
-    fault_notebooks.look_together(three, FOUR, "tests/test_one.py", tell)
-    by = "tests/test_one.py::test_it"
+    fault_notebooks.look_together(three, FOUR, "tests/unit/test_one.py", tell)
+    by = "tests/unit/test_one.py::test_it"
     assert told == {"one is 3": by, "one is 4": by, "two is 3": "", "six is 7": ""}
-    fault_notebooks.look_together(three, FOUR, "tests/test_two.py", tell)
+    fault_notebooks.look_together(three, FOUR, "tests/unit/test_two.py", tell)
     assert [name for name, by in told.items() if by] == ["two is 3"]
-    fault_notebooks.look_together(three, FOUR, "tests/test_none.py", tell)
+    fault_notebooks.look_together(three, FOUR, "tests/unit/test_none.py", tell)
     assert set(told.values()) == {""}
     assert (three / FILE).read_text(encoding="utf-8") == NUMBERS
 
@@ -242,6 +246,6 @@ def test_the_lines_are_looked_up_once(small, book, tmp_path):
 
 def test_an_interrupted_run_is_no_verdict(small):
     stop = "def test_stop():\n    raise KeyboardInterrupt\n"
-    (small / "tests/test_one.py").write_text(stop, encoding="utf-8")
+    (small / "tests/unit/test_one.py").write_text(stop, encoding="utf-8")
     with pytest.raises(RuntimeError, match="could not run"):
-        planting.run_tests(small, ["tests/test_one.py"])
+        planting.run_tests(small, ["tests/unit/test_one.py"])

@@ -1,9 +1,9 @@
 """What the loop of joint training costs: its step against `Trainer`'s, and time against data.
 
-`python tests/benchmark_joint.py` measures, on the GPU in bf16 where there is one and else on the
-CPU in fp32: tokens a second of `training.update` against a `Trainer` that is given the same model
-and the same batches, step by step in turns; and the seconds of one pass over 1, 2, 4 and 8 times
-as many sentences. It exits with status 1 when a goal is missed. Options as of `benchmark.py`.
+`python tests/tools/benchmark_joint.py` measures, on the GPU in bf16 where there is one and else on
+the CPU in fp32: tokens a second of `training.update` against a `Trainer` that is given the same
+model and the same batches, step by step in turns; and the seconds of one pass over 1, 2, 4 and 8
+times as many sentences. It exits with status 1 when a goal is missed. Options as of `benchmark.py`.
 """
 
 import argparse

@@ -8,7 +8,7 @@ import pytest
 
 from bift_utils.commands.course.notebooks import find_notebooks
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 EXISTING = {id: path.name for id, path in find_notebooks(ROOT / "notebooks").items()}
 ROW = re.compile(r"^\| \W*(\d\db?) .*$", re.MULTILINE)
 

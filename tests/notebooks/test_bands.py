@@ -9,6 +9,7 @@ import nbformat
 import pytest
 
 HERE = Path(__file__).parent
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 FIXED = 0.01  # width for what does not depend on the seed: it differs a little by machine
 
 
@@ -23,7 +24,7 @@ def recorded():
 def bands():
     """Return (notebook, name, low, high) for every `report(...)` call in the notebooks."""
     found = []
-    for path in sorted((HERE.parent / "notebooks").glob("*.ipynb")):
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         for cell in nbformat.read(path, as_version=4).cells:
             if cell.cell_type != "code":
                 continue
@@ -44,7 +45,7 @@ def bands():
 @pytest.mark.parametrize("notebook, name, low, high", bands())
 def test_band(notebook, name, low, high):
     values = recorded().get((notebook, name), [])
-    assert len(values) >= 5, f"record it: python tests/record_bands.py {notebook}"
+    assert len(values) >= 5, f"record it: python tests/tools/record_bands.py {notebook}"
     assert low <= min(values) and max(values) <= high
     deviation = statistics.stdev(values)
     allowed = 4 * deviation if deviation else FIXED
@@ -52,7 +53,7 @@ def test_band(notebook, name, low, high):
 
 
 def test_every_notebook_reports_something():
-    assert {band[0] for band in bands()} == {p.stem for p in HERE.parent.glob("notebooks/*.ipynb")}
+    assert {band[0] for band in bands()} == {p.stem for p in NOTEBOOKS.glob("*.ipynb")}
 
 
 def test_the_record_has_no_leftovers():
@@ -60,7 +61,7 @@ def test_the_record_has_no_leftovers():
 
 
 def test_repeats_that_notebook_06_writes_out_are_the_recorded_ones():
-    cells = nbformat.read(HERE.parent / "notebooks" / "06_joint_training.ipynb", as_version=4).cells
+    cells = nbformat.read(NOTEBOOKS / "06_joint_training.ipynb", as_version=4).cells
     written = {
         node.targets[0].id: ast.literal_eval(node.value)
         for cell in cells

@@ -1,8 +1,8 @@
 """Planted faults: is anything wrong that nobody notices?
 
-`python tests/faults.py` plants the faults of faults.toml, one at a time, in a copy of the project,
-runs the tests that should notice, and prints a table. `--notebooks TABLE` runs in their place the
-notebooks that reach the fault: hours, meant to be run once, and resumable. Exit status 1 if a
+`python tests/tools/faults.py` plants the faults of faults.toml, one at a time, in a copy of the
+project, runs the tests that should notice, and prints a table. `--notebooks TABLE` runs in their
+place the notebooks that reach the fault: hours, meant to be run once, and resumable. Exit status 1 if a
 fault is not caught.
 """
 
@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import planting
 from fault_notebooks import run_notebooks
 from planting import (
     HEAD,
@@ -27,7 +28,17 @@ from planting import (
 
 def targets(fault: Fault) -> list[str]:
     """Return the tests concerned, as paths."""
-    return [name if name.endswith(".ipynb") else f"tests/test_{name}.py" for name in fault.tests]
+    return [
+        name if name.endswith(".ipynb") else find_test(f"test_{name}.py") for name in fault.tests
+    ]
+
+
+def find_test(file: str) -> str:
+    """Return the path of a test file, whichever folder of `tests/` it lies in."""
+    found = list(planting.ROOT.glob(f"tests/*/{file}"))
+    if len(found) != 1:
+        raise ValueError(f"{len(found)} files in tests/ are called {file}; expected one.")
+    return found[0].relative_to(planting.ROOT).as_posix()
 
 
 def run_concerned(faults: list[Fault], copies: list[Path]) -> list[str]:

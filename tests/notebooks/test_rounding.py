@@ -14,7 +14,7 @@ import torch
 from bift_utils import models
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # figures are drawn and not shown
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 SEVENTH_DIGIT = 1e-7  # what float32 rounds away
 DECISIVE = 0.01  # of the length of all weights; chaos ends at a tenth and more
 TRAININGS = {  # notebook: where it trains, and what to run there

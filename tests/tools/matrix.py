@@ -1,10 +1,10 @@
 """The same notebooks everywhere: run them as saved, under one condition after the other.
 
-`python tests/matrix.py` lists the conditions; `python tests/matrix.py read-only place+one-thread`
+`python tests/tools/matrix.py` lists the conditions; with `read-only place+one-thread` behind it, it
 runs two of them, the second made of two, on copies of the project, whole notebooks with nbval, and
 prints a row of a table for each.
 Exit status 1 if one fails. `--python` takes another environment, with the lowest or the newest
-versions; `python tests/matrix.py lowest` prints the lower ends of the ranges as constraints.
+versions; `… matrix.py lowest` prints the lower ends of the ranges as constraints.
 """
 
 import argparse

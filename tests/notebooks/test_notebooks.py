@@ -9,7 +9,7 @@ import pytest
 
 from bift_utils.commands.course.colab import BADGE
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SHORT = ("00", "08")  # two figures are enough
 IGNORED = "nbval-ignore-output"

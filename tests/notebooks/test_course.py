@@ -35,7 +35,7 @@ from bift_utils.labs.joint_training import checks as joint_training
 from bift_utils.labs.masking import checks as masking_checks
 from bift_utils.masking import tokens as masking
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 STEMS = [path.stem for path in find_notebooks(ROOT / "notebooks").values()]
 NOTEBOOKS = {stem: read_notebook(ROOT / "notebooks" / f"{stem}.ipynb") for stem in STEMS}
 LABS = {stem: notebook for stem, notebook in NOTEBOOKS.items() if find_exercises(notebook)}

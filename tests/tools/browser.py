@@ -1,7 +1,7 @@
 """The notebooks in a real browser: all cells run, every widget moves, nothing is reported.
 
-`pytest tests/browser.py`, with the extras `lab`, `test` and `browser` installed and a Chromium: the
-one that BIFT_CHROMIUM names, Playwright's own (`playwright install chromium`), or the system's.
+`pytest tests/tools/browser.py`, with the extras lab, test and browser installed and a Chromium:
+the one that BIFT_CHROMIUM names, Playwright's own (`playwright install chromium`), or the system's.
 Plain `pytest` does not collect this file, whose name does not begin with `test_`: it needs a
 browser and takes minutes. `.ci/run` runs it.
 """
@@ -17,8 +17,8 @@ from browser_lab import chromium, lab_server, visit
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the extra `browser`")
 
-ROOT = Path(__file__).parent.parent
-SAMPLES = Path(__file__).parent / "samples" / "browser"
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "tests" / "notebooks" / "samples" / "browser"
 EXPLORER = re.compile(r"^from bift_utils\.labs\.\w+\.explorer import", re.M)
 ALWAYS = ("00", "02", "03", "06")  # run here in any case; others when they hold controls
 

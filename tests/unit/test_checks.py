@@ -20,7 +20,7 @@ from bift_utils.masking import zoo
 from bift_utils.masking.tokens import mask_tokens
 from bift_utils.runtime import make_generator
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 CHECKS = {
     name: value
     for path in sorted(Path(bift_utils.labs.__path__[0]).glob("*/checks.py"))

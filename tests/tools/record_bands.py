@@ -1,8 +1,8 @@
-"""Record what the notebooks' `report` cells measure under five seeds, in tests/bands.csv.
+"""Record what the notebooks' `report` cells measure under five seeds, in tests/notebooks/bands.csv.
 
-`python tests/record_bands.py 06_joint_training` runs the notebook's cells once a seed in this
+`python tests/tools/record_bands.py 06_joint_training` runs the notebook's cells once a seed in this
 process, with every seed shifted, and writes down each reported value. A band in a notebook must
-hold all five values and be at most four standard deviations wide (tests/test_bands.py).
+hold all five values and be at most four standard deviations wide (tests/notebooks/test_bands.py).
 """
 
 import argparse
@@ -15,6 +15,7 @@ from pathlib import Path
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ["MPLBACKEND"] = "agg"
 os.environ["TQDM_DISABLE"] = "1"
+sys.path.insert(0, str(Path(__file__).parents[1] / "notebooks"))
 
 import nbformat
 from test_bands import bands
@@ -22,8 +23,8 @@ from test_bands import bands
 from bift_utils import runtime
 from bift_utils.data import texts as data
 
-ROOT = Path(__file__).parent.parent
-RECORD = Path(__file__).parent / "bands.csv"
+ROOT = Path(__file__).parents[2]
+RECORD = ROOT / "tests" / "notebooks" / "bands.csv"
 COLUMNS = ("notebook", "name", "seed", "value")
 ORIGINAL = {"set_seed": runtime.set_seed, "make_generator": runtime.make_generator}
 

@@ -28,7 +28,8 @@ from bift_utils.commands.course.notebooks import (
     source,
 )
 
-ROOT = Path(__file__).parent.parent
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 RANGES = {r.name: r.specifier for r in map(Requirement, PROJECT["dependencies"])}
 STEMS = [path.stem for path in find_notebooks(ROOT / "notebooks").values()]
@@ -36,7 +37,7 @@ STEMS = [path.stem for path in find_notebooks(ROOT / "notebooks").values()]
 
 def colab_versions():
     """Return (runtime, name, version) for each line of the list."""
-    lines = (ROOT / "tests" / "colab-versions.txt").read_text(encoding="utf-8").splitlines()
+    lines = (HERE / "colab-versions.txt").read_text(encoding="utf-8").splitlines()
     return [tuple(line.split()) for line in lines if line and not line.startswith("#")]
 
 
@@ -226,7 +227,7 @@ def test_the_widgets_work_with_ipywidgets_7():
         [sys.executable, "-c", said], capture_output=True, env=there, check=True
     )
     assert version.stdout.decode().startswith("7.7."), version.stdout
-    files = sorted(str(path) for path in (ROOT / "tests").glob("test_widgets*.py"))
+    files = sorted(str(path) for path in (ROOT / "tests" / "unit").glob("test_widgets*.py"))
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-o", "addopts=-p no:cacheprovider", *files],
         cwd=ROOT, capture_output=True, text=True, env=there,
