@@ -2,8 +2,8 @@
 
 `python tests/tools/faults.py` plants the faults of faults.toml, one at a time, in a copy of the
 project, runs the tests that should notice, and prints a table. `--notebooks TABLE` runs in their
-place the notebooks that reach the fault: hours, meant to be run once, and resumable. Exit status 1 if a
-fault is not caught.
+place the notebooks that reach the fault: hours, meant to be run once, and resumable. Exit status 1
+if a fault is not caught.
 """
 
 import argparse
