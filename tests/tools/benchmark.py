@@ -2,9 +2,9 @@
 
 `python tests/tools/benchmark.py` prints medians and ratios and exits with status 1 when a ratio is
 below its goal; `--json FILE` writes them to a file, `--only NAME` measures one of pretraining,
-joint and masking. The contenders take turns on the same texts, threads and precision: fp32, but bf16
-for pre-training, with which bift-mini was made. Run it on a quiet machine: it measures wall time
-(`--clock cpu` for a busy one).
+joint and masking. The contenders take turns on the same texts, threads and precision: fp32, but
+bf16 for pre-training, with which bift-mini was made. Run it on a quiet machine: it measures wall
+time (`--clock cpu` for a busy one).
 """
 
 import argparse
