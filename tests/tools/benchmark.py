@@ -2,12 +2,13 @@
 
 `python tests/tools/benchmark.py` prints medians and ratios and exits with status 1 when a ratio is
 below its goal; `--json FILE` writes them to a file, `--only NAME` measures one of pretraining,
-joint and masking. The contenders take turns on the same texts, threads and precision: fp32, but
-bf16 for pre-training, with which bift-mini was made. Run it on a quiet machine: it measures wall
-time (`--clock cpu` for a busy one).
+joint, masking and explorers. The contenders take turns on the same texts, threads and precision:
+fp32, but bf16 for pre-training, with which bift-mini was made. Run it on a quiet machine: it
+measures wall time (`--clock cpu` for a busy one).
 """
 
 import argparse
+import io
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import count, islice
+from itertools import count, cycle, islice
 from pathlib import Path
 
 import torch
@@ -36,7 +37,14 @@ from transformers import (
 
 from bift_utils import data, masking
 from bift_utils.commands.pretrain import PretrainingRun
+from bift_utils.labs.joint_training.explorer import WeightExplorer
+from bift_utils.labs.masking.explorer import MaskingPlayground
+from bift_utils.labs.mlm_probability.explorer import MASK, BayesExplorer
+from bift_utils.labs.one_way_or_two.explorer import AttentionViewer
+from bift_utils.languages.families import MarkovLanguage
 from bift_utils.models.checkpoints import find_checkpoint, load_model, load_tokenizer
+from bift_utils.models.joint import small_bert
+from bift_utils.results.grid import load_grid
 from bift_utils.runtime import environment_report, make_generator, set_seed
 from bift_utils.training import loop as training
 from bift_utils.training.pretraining import PretrainingConfig, training_windows
@@ -360,10 +368,63 @@ def compare_masking(rounds: int, clock: Callable[[], float]) -> list[Ratio]:
     return [Ratio("masking, 32 × 128 tokens", "tokens/s", speed["ours"], speed["collator"], 1.0)]
 
 
+# explorers
+
+
+class Display:
+    """Stands for the display of an explorer's figure: draws it as a browser would be sent it."""
+
+    def update(self, figure) -> None:
+        figure.savefig(io.BytesIO(), format="png")
+
+
+def mover(control, values: list) -> Callable[[], int]:
+    """Return a function that sets a control to one value after the other, round and round."""
+    turn = cycle(values)
+
+    def move() -> int:
+        control.value = next(turn)
+        return 1  # move
+
+    return move
+
+
+def compare_explorers(rounds: int, clock: Callable[[], float]) -> list[Ratio]:
+    """Moves of a control a second, its figure drawn, against the five that feel immediate."""
+    tokenizer = load_tokenizer("bift-mini")
+    text = "the film was very good , and the cast was warm and funny ."
+    language = MarkovLanguage.random(8, make_generator(1), concentration=2.0)
+    channel = masking.CorruptionChannel(0.4, 0.8, 0.1)
+    networks = {"80/10/10": (channel, small_bert(8, 5))}
+    playground = MaskingPlayground(tokenizer, text)
+    viewer = AttentionViewer(load_model("bift-mini"), tokenizer, text)
+    bayes = BayesExplorer(language, "abcdefgh", networks, f"a b {MASK} c d", 3)
+    joint = WeightExplorer(load_grid())
+    for explorer in (playground, viewer, bayes, joint):
+        explorer.handle = Display()
+
+    def click() -> int:
+        playground.button.click()
+        return 1  # move
+
+    moves = {
+        "masking": click,
+        "attention": mover(viewer.layer, [1, 0]),
+        "Bayes": mover(bayes.ask, [1, 2]),
+        "joint training": mover(joint.weight, [0.1, 0.9]),
+    }
+    steps = take_turns(moves, rounds + WARM_UP, clock)
+    return [
+        Ratio(f"explorer, {name}", "moves/s", median_speed(of), 5.0, 1.0)
+        for name, of in steps.items()
+    ]
+
+
 COMPARISONS = {
     "pretraining": compare_pretraining,
     "joint": compare_joint,
     "masking": compare_masking,
+    "explorers": compare_explorers,
 }
 
 
