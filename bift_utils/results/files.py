@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def result_file(name: str) -> Path:
-    """Return the path of a committed result (a CSV) that ships with the package.
+    """Return the path of a committed result (a CSV or an npz) that ships with the package.
 
     Raises:
         FileNotFoundError: there is no such result; the message names those that exist.
@@ -14,6 +14,6 @@ def result_file(name: str) -> Path:
     """
     folder = Path(str(importlib.resources.files("bift_utils"))) / "results"
     if not (folder / name).is_file():
-        present = sorted(path.name for path in folder.glob("*.csv"))
+        present = sorted(path.name for path in folder.iterdir() if path.suffix in (".csv", ".npz"))
         raise FileNotFoundError(f"There is no result {name!r}; expected one of {present}.")
     return folder / name

@@ -1,12 +1,14 @@
 """Read the finished label-efficiency study: a method's runs by seed, and one method minus another.
 
-Shapes: S seeds, N test sentences.
+What the models answered, sentence by sentence, lies in an `.npz` beside the table. Shapes: S seeds,
+N test sentences.
 """
 
-import base64
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
+from pathlib import Path
 
+import numpy
 import pandas
 import torch
 from torch import Tensor
@@ -20,6 +22,7 @@ AXIS_SIZES = (128, 2048)  # where the whole λ axis is run; the others take the 
 AXIS_SEEDS = range(5)  # the seeds of that axis
 WITH_WEIGHT = ("joint", "joint, task-only finish", "alternating")
 RATE = 3e-4
+KEY = ("method", "labels", "seed", "mlm_weight", "learning_rate", "checkpoint", "precision")
 
 
 def axis_size(labels: int) -> int:
@@ -113,7 +116,7 @@ def weight_axis(table: pandas.DataFrame, labels: int, measure: str) -> pandas.Da
     return pandas.DataFrame(columns).dropna()  # plain has more seeds than the axis
 
 
-def paired(
+def method_differences(
     table: pandas.DataFrame, labels: int, method: str, measure: str, against: str = SAME_FLOPS,
     factor: float = 1.0,
 ) -> list[float]:  # fmt: skip
@@ -155,15 +158,13 @@ def correct(chosen: pandas.DataFrame, classes: Tensor, part: str = "test") -> Te
     """Return which answers of each run were right, (S, N), as 0.0 and 1.0.
 
     Args:
-        chosen: as `runs` returns it.
+        chosen: as `runs` returns it, of the shipped study.
         classes: (N,), the true classes, from `answers`.
         part: "test" or "transfer".
 
     Introduced in notebook 07.
     """
-    packed: Sequence[str] = chosen[f"{part}_scores"]
-    guesses = torch.stack([unpack_scores(row) > 0.5 for row in packed])
-    return (guesses == classes.bool()).double()
+    return ((stored_scores(chosen, part) > 0.5) == classes.bool()).double()
 
 
 def sizes(table: pandas.DataFrame) -> list[int]:
@@ -174,21 +175,74 @@ def sizes(table: pandas.DataFrame) -> list[int]:
 SCORE_STEP = 0.05  # stored log-odds have this precision
 
 
-def pack_scores(probabilities: torch.Tensor) -> str:
-    """Write the log-odds of class 1 as text, one byte a sentence; see `unpack_scores`.
+def pack_scores(probabilities: Tensor) -> Tensor:
+    """Return the log-odds of class 1 as uint8, (N,), one byte a sentence; see `unpack_scores`.
 
     Introduced in notebook 07.
     """
     log_odds = torch.logit(probabilities[:, 1].double(), eps=1e-9)
     steps = ((log_odds / SCORE_STEP).ceil() - 1).clamp(-128, 127)  # a tie counts as class 0
-    return base64.b64encode(bytes((steps + 128).to(torch.uint8).tolist())).decode("ascii")
+    return (steps + 128).to(torch.uint8)
 
 
-def unpack_scores(packed: str) -> torch.Tensor:
-    """Return P(class 1) of each sentence, (N,), from what `pack_scores` wrote.
+def unpack_scores(packed: Tensor) -> Tensor:
+    """Return P(class 1) of each sentence, (N,), from what `pack_scores` returned.
 
     Log-odds come back with an error of at most 0.025 and never change their sign; beyond 6.4
     (P = 0.998) they are cut off. Introduced in notebook 07.
     """
-    steps = torch.tensor(list(base64.b64decode(packed)), dtype=torch.float64) - 128
-    return torch.sigmoid((steps + 0.5) * SCORE_STEP)
+    return torch.sigmoid((packed.double() - 128 + 0.5) * SCORE_STEP)
+
+
+def run_name(row: Mapping) -> str:
+    """Return what the scores of a run are stored under: the columns `KEY` of its row."""
+    return ", ".join(str(row[name]) for name in KEY)
+
+
+def store_scores(path: Path, row: Mapping, packed: Mapping[str, Tensor]) -> None:
+    """Add the scores of one run to the `.npz`, in place of earlier ones of the same run.
+
+    The whole file is written anew, so that a kill leaves the old one or the new one.
+
+    Args:
+        path: the file; made if it is not there. It holds `run`, (R,) names of runs, and for each
+            part of the data uint8 scores, (R, N).
+        row: the columns `KEY` of the run.
+        packed: part of the data to the run's packed scores, (N,).
+    """
+    name = run_name(row)
+    stored = {part: scores.numpy()[None] for part, scores in packed.items()}
+    stored["run"] = numpy.array([name])
+    if path.exists():
+        with numpy.load(path) as old:
+            others = old["run"] != name
+            stored = {key: numpy.concatenate([old[key][others], stored[key]]) for key in stored}
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        numpy.savez_compressed(file, **stored)
+    partial.replace(path)
+
+
+def stored_scores(chosen: pandas.DataFrame, part: str = "test", path: Path | None = None) -> Tensor:
+    """Return the P(class 1) that each run gave to each sentence, (S, N).
+
+    Args:
+        chosen: as `runs` returns it.
+        part: "test" or "transfer".
+        path: the `.npz`; None takes the shipped one.
+
+    Raises:
+        ValueError: the file has no scores of a run.
+
+    Introduced in notebook 07.
+    """
+    with numpy.load(path or result_file("label_efficiency.npz")) as stored:
+        places = {name: place for place, name in enumerate(stored["run"].tolist())}
+        packed = torch.from_numpy(stored[part])
+    names = [run_name(row) for row in chosen.reset_index().to_dict("records")]
+    if missing := [name for name in names if name not in places]:
+        raise ValueError(
+            f"There are no stored scores of the run {missing[0]!r}; expected those of every row. "
+            "Take the table and the .npz from the same study."
+        )
+    return torch.stack([unpack_scores(packed[places[name]]) for name in names])

@@ -109,6 +109,7 @@ def test_the_package_data_is_declared_and_there():
     package = ROOT / "bift_utils"
     assert (package / "checkpoints" / "bift-mini" / "model.safetensors").is_file()
     assert list((package / "results").glob("*.csv"))
+    assert list((package / "results").glob("*.npz"))
 
 
 @pytest.mark.parametrize("command", ["commands.pretrain", "commands.study", "finetune"])

@@ -1,5 +1,6 @@
 """Reading the label study: rows by method and seed, pairs, right answers, and what is shipped."""
 
+import numpy
 import pandas
 import pytest
 import torch
@@ -7,17 +8,21 @@ import torch
 from bift_utils import data
 from bift_utils.commands.study import labels as made_by
 from bift_utils.data.texts import load_reviews
-from bift_utils.evaluation.intervals import half_width, seed_interval
+from bift_utils.evaluation.intervals import seed_interval
+from bift_utils.results import labels as read_by
+from bift_utils.results.files import result_file
 from bift_utils.results.labels import (
     SAME_FLOPS,
     answers,
     chosen_weights,
     correct,
     load_labels,
+    method_differences,
     pack_scores,
-    paired,
+    run_name,
     runs,
     sizes,
+    store_scores,
     weight_axis,
 )
 
@@ -55,18 +60,35 @@ def test_runs_come_by_seed_with_the_weight_that_validation_chose():
 
 
 def test_pairs_are_of_one_seed_and_scaled():
-    assert paired(TABLE, 128, "joint", "x", "plain") == [0.5, 0.5]
-    assert paired(TABLE, 128, "joint", "x", "plain", factor=100) == [50.0, 50.0]
+    assert method_differences(TABLE, 128, "joint", "x", "plain") == [0.5, 0.5]
+    assert method_differences(TABLE, 128, "joint", "x", "plain", factor=100) == [50.0, 50.0]
     with pytest.raises(ValueError, match="Without pairs"):
-        paired(TABLE[TABLE["seed"] != 1], 128, "joint", "x", "plain")
+        method_differences(TABLE[TABLE["seed"] != 1], 128, "joint", "x", "plain")
 
 
-def test_right_answers_are_read_from_the_scores():
-    p = torch.tensor([[0.9, 0.2, 0.5, 0.7], [0.1, 0.2, 0.8, 0.3]])
-    packed = [pack_scores(torch.stack([1 - q, q], 1)) for q in p]
-    table = pandas.DataFrame({"test_scores": packed})
-    right = correct(table, torch.tensor([1, 0, 0, 0]))
+def test_right_answers_are_read_from_the_scores(tmp_path, monkeypatch):
+    path = tmp_path / "scores.npz"
+    monkeypatch.setattr(read_by, "result_file", lambda name: path)
+    table = TABLE.assign(checkpoint="bift-mini", precision="fp32")
+    chosen = runs(table, "joint", 128)
+    p = torch.tensor([[0.1, 0.2, 0.8, 0.3], [0.9, 0.2, 0.5, 0.7]])
+    for row, q in zip(chosen.reset_index()[::-1].to_dict("records"), p, strict=True):
+        store_scores(path, row, {"test": pack_scores(torch.stack([1 - q, q], 1))})
+    right = correct(chosen, torch.tensor([1, 0, 0, 0]))
     assert right.tolist() == [[1, 1, 1, 0], [0, 1, 0, 1]]  # a tie counts as class 0
+    again = {"test": pack_scores(torch.stack([p[0], 1 - p[0]], 1))}
+    store_scores(path, chosen.reset_index().loc[0], again)  # in place of the first ones
+    assert correct(chosen, torch.tensor([1, 0, 0, 0])).tolist() == [[1, 0, 1, 0], [0, 1, 0, 1]]
+    assert [file.name for file in tmp_path.iterdir()] == ["scores.npz"]
+    with pytest.raises(ValueError, match="no stored scores of the run 'plain, 128, 0, "):
+        correct(runs(table, "plain", 128), torch.tensor([1, 0, 0, 0]))
+
+
+def test_every_shipped_run_has_its_scores_and_no_other():
+    with numpy.load(result_file("label_efficiency.npz"), allow_pickle=False) as stored:
+        names = sorted(map(run_name, SHIPPED.to_dict("records")))
+        assert sorted(stored["run"].tolist()) == names
+        assert {stored[part].dtype for part in ("test", "transfer")} == {numpy.dtype("uint8")}
 
 
 def test_the_shipped_study_is_one_run_a_row_and_all_it_says_is_there():
@@ -85,8 +107,9 @@ def test_the_shipped_study_is_one_run_a_row_and_all_it_says_is_there():
 
 @pytest.mark.parametrize("labels", [512, 2048, made_by.ALL])
 def test_the_main_comparison_is_narrow_enough(labels):
-    points = paired(SHIPPED, labels, "joint", "test_accuracy", "plain", factor=100)
-    assert half_width(seed_interval(points)) <= 1.5
+    points = method_differences(SHIPPED, labels, "joint", "test_accuracy", "plain", factor=100)
+    _, low, high = seed_interval(points)
+    assert (high - low) / 2 <= 1.5
 
 
 def test_half_the_rate_has_the_first_seeds():

@@ -34,12 +34,14 @@ from bift_utils.models.checkpoints import load_model, load_tokenizer
 from bift_utils.results.labels import (
     AXIS_SEEDS,
     AXIS_SIZES,
+    KEY,
     RATE,
     WEIGHTS,
     WITH_WEIGHT,
     axis_size,
     choose_weight,
     pack_scores,
+    store_scores,
 )
 from bift_utils.results.rows import ResultRows
 from bift_utils.runtime import environment_report, get_device, make_generator, set_seed
@@ -52,15 +54,13 @@ NEURAL = (
 )  # fmt: skip
 METHODS = (*NEURAL, "NBSVM")
 MOST_VALIDATION = 512
-KEY = ("method", "labels", "seed", "mlm_weight", "learning_rate", "checkpoint", "precision")
 MEASURED = (
     "task_updates", "mlm_updates", "best_update", "strength", "validation_loss",
     *(f"{part}_{name}" for part in ("test", "transfer") for name in ("accuracy", "loss", "ece")),
     "tokens", "flops", "seconds",
 )  # fmt: skip
 COLUMNS = (
-    *KEY, "train_texts", "validation_texts", *MEASURED, "test_scores", "transfer_scores", "device",
-    "torch", "transformers",
+    *KEY, "train_texts", "validation_texts", *MEASURED, "device", "torch", "transformers",
 )  # fmt: skip
 
 
@@ -112,8 +112,11 @@ class Study:
         return Material(training, validation, self.test, self.transfer, self.text)
 
 
-def run_one(study: Study, row: dict) -> dict:
-    """Run one method once and return the measured columns of its row."""
+def run_one(study: Study, row: dict) -> tuple[dict, dict[str, torch.Tensor]]:
+    """Run one method once; return the measured columns of its row, and its packed scores by part.
+
+    Introduced in notebook 07.
+    """
     material = study.material(row["labels"], row["seed"])
     started = time.perf_counter()
     asked = {"test": material.test, "transfer": material.transfer}
@@ -130,10 +133,10 @@ def run_one(study: Study, row: dict) -> dict:
         }
     found["validation_loss"] = round(found["validation_loss"], 5)
     sizes = {"train_texts": len(material.train[0]), "validation_texts": len(material.validation[0])}
-    scores = {f"{name}_scores": pack_scores(rows) for name, rows in probabilities.items()}
     for name, (texts, _) in asked.items():
         found |= measure(probabilities[name], texts.labels, name)
-    return {**sizes, **found, **scores, "seconds": round(time.perf_counter() - started, 1)}
+    found = {**sizes, **found, "seconds": round(time.perf_counter() - started, 1)}
+    return found, {name: pack_scores(rows) for name, rows in probabilities.items()}
 
 
 def axis_cells(size: int) -> Iterator[dict]:
@@ -158,6 +161,8 @@ def method_cells(
 def run_label_efficiency(options) -> None:
     """Run what is missing in `options.output`: the λ axis, then methods seed by seed.
 
+    What the models answered is kept beside that table, in a file of the same name in `.npz`.
+
     `options.sizes` and `options.methods` say of which, `options.half_rate` at which learning rate;
     λ is always chosen on its whole axis, at the full rate.
     """
@@ -171,7 +176,10 @@ def run_label_efficiency(options) -> None:
         for cell in tqdm(list(cells), desc=what, unit="run"):
             row = {**common, **cell, "learning_rate": rate}
             if row not in results:
-                results.append({**row, **run_one(study, row), **about})
+                found, scores = run_one(study, row)
+                # before the row: a run whose row is there has its scores, wherever it is killed
+                store_scores(options.output.with_suffix(".npz"), row, scores)
+                results.append({**row, **found, **about})
 
     halves = {axis: [n for n in options.sizes if axis_size(n) == axis] for axis in AXIS_SIZES}
     halves = {axis: sizes for axis, sizes in halves.items() if sizes}
