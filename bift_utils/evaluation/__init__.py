@@ -28,14 +28,15 @@ from bift_utils.evaluation.gradients import (
     layer_parameters,
 )
 from bift_utils.evaluation.intervals import (
+    compare,
     f1_gap_interval,
-    half_width,
     holm,
     p_value,
     prediction_interval,
     resample,
     seed_interval,
     two_way_interval,
+    verdict,
 )
 from bift_utils.evaluation.metrics import classification_metrics, evaluate_sequence
 from bift_utils.evaluation.predict import (
@@ -56,6 +57,7 @@ __all__ = [
     "batch_cosines",
     "binary_counter",
     "classification_metrics",
+    "compare",
     "context_free_loss",
     "evaluate_heads",
     "evaluate_masked_lm",
@@ -65,7 +67,6 @@ __all__ = [
     "fill_blank",
     "forward_flops",
     "gradient_cosines",
-    "half_width",
     "holm",
     "influence",
     "judge_texts",
@@ -87,4 +88,5 @@ __all__ = [
     "two_way_interval",
     "unigram_loss",
     "validation_batches",
+    "verdict",
 ]

@@ -4,8 +4,9 @@ Shapes: S seeds, N test items.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
+import pandas
 import torch
 from torch import Tensor
 
@@ -116,26 +117,64 @@ def two_way_interval(
     return float(differences.double().mean()), low, high
 
 
-def p_value(differences: Sequence[float]) -> float:
+def p_value(differences: Sequence[float], test_over_train: float = 0.0) -> float:
     """Return the two-sided p-value of Student's t for "the mean difference is zero".
 
-    Below 0.05 exactly when the 95 % interval of `seed_interval` leaves zero out; 1 where no seed
-    differs. Introduced in notebook 07.
+    Below 0.05 exactly when the 95 % interval of `seed_interval`, given the same `test_over_train`,
+    leaves zero out; 1 where no seed differs. Introduced in notebook 06.
     """
     from scipy import stats
 
     if min(differences) == max(differences):
         return 0.0 if differences[0] else 1.0
-    return float(stats.ttest_1samp(differences, 0.0).pvalue)
+    found = stats.ttest_1samp(differences, 0.0)
+    widened = math.sqrt(1 + len(differences) * test_over_train)  # of 1/J + test/train over 1/J
+    return float(2 * stats.t.sf(abs(found.statistic) / widened, found.df))
 
 
-def half_width(interval: tuple[float, float, float]) -> float:
-    """Return half the width of an interval (mean, low, high). Introduced in notebook 07."""
+def verdict(interval: tuple[float, float, float], higher_is_better: bool = True) -> str:
+    """Return "better", "worse" or "undecided": where a 95 % interval lies beside zero.
+
+    "the same" where not one seed differs. Introduced in notebook 06.
+    """
     _, low, high = interval
-    return (high - low) / 2
+    if low == high == 0:
+        return "the same"
+    if low <= 0 <= high:
+        return "undecided"
+    return "better" if (low > 0) == higher_is_better else "worse"
 
 
-def holm(p_values: Mapping[str, float], level: float = 0.05) -> list[str]:
+def compare(
+    differences: Mapping[Hashable, Sequence[float]], test_over_train: float = 0.0
+) -> pandas.DataFrame:
+    """Return a table of comparisons, a row each: mean, low and high, p, and whether it stands.
+
+    Args:
+        differences: name of a comparison to its paired differences, one number a seed. Names may
+            be tuples, such as (method, number of labels); the index then has a level a part.
+        test_over_train: see `seed_interval`; the intervals and the p-values are widened alike.
+
+    Returns:
+        mean, low and high as of `seed_interval`, p as of `p_value`, and stands: does the
+        comparison hold by `holm` although all rows of this table were looked at?
+
+    Raises:
+        ValueError: a comparison has fewer than two differences.
+
+    Introduced in notebook 06.
+    """
+    rows = []
+    for values in differences.values():
+        mean, low, high = seed_interval(values, test_over_train)
+        p = p_value(values, test_over_train)
+        rows.append({"mean": mean, "low": low, "high": high, "p": p})
+    standing = holm({name: row["p"] for name, row in zip(differences, rows, strict=True)})
+    table = pandas.DataFrame(rows, index=pandas.Index(list(differences)))
+    return table.assign(stands=[name in standing for name in differences])
+
+
+def holm(p_values: Mapping[Hashable, float], level: float = 0.05) -> list:
     """Return the names whose comparison stands when all of them were looked at, smallest p first.
 
     The smallest of m p-values must lie below level/m, the next below level/(m − 1), and so on; the

@@ -2,9 +2,10 @@ import matplotlib.pyplot as plt
 import pytest
 from test_widgets import Handle
 
+from bift_utils.evaluation.intervals import seed_interval
 from bift_utils.labs.core import explorer as core
 from bift_utils.labs.joint_training.explorer import HOW, MEASURES, WeightExplorer, weight_explorer
-from bift_utils.results.grid import WEIGHTS, load_grid, paired, paired_interval
+from bift_utils.results.grid import TEST_OVER_TRAIN, WEIGHTS, load_grid, paired_differences
 
 GRID = load_grid()
 
@@ -25,10 +26,10 @@ def seeds_of(figure):
 def test_a_move_draws_the_differences_of_the_grid(explorer):
     explorer.weight.value = 0.5
     figure = explorer.handle.shown[-1]
-    expected = [100 * d for d in paired(GRID, {"mlm_weight": 0.5}, "test_accuracy")]
+    expected = [100 * d for d in paired_differences(GRID, {"mlm_weight": 0.5}, "test_accuracy")]
     assert seeds_of(figure) == [pytest.approx(expected)]
     grey = next(line for line in figure.axes[0].lines if list(line.get_xdata()) == list(WEIGHTS))
-    mean, low, high = paired_interval(expected)
+    mean, low, high = seed_interval(expected, TEST_OVER_TRAIN)
     assert grey.get_ydata()[WEIGHTS.index(0.5)] == pytest.approx(mean)  # on the same scale
     assert f"{mean:+.1f} points [{low:+.1f}, {high:+.1f}]" in explorer.status.value
     assert "2.0 times the rows" in explorer.status.value
@@ -38,7 +39,7 @@ def test_a_move_draws_the_differences_of_the_grid(explorer):
 def test_the_measure_changes_numbers_and_unit(explorer):
     explorer.measure.value = "masked-LM loss on test text"
     figure = explorer.handle.shown[-1]
-    expected = paired(GRID, {"mlm_weight": 0.33}, "test_mlm_loss")
+    expected = paired_differences(GRID, {"mlm_weight": 0.33}, "test_mlm_loss")
     assert seeds_of(figure) == [pytest.approx(expected)]
     assert "nats a blank" in figure.axes[0].get_ylabel()
     assert "better" in explorer.status.value  # lower is better
@@ -52,8 +53,8 @@ def test_nothing_shared_is_said_to_change_nothing(explorer):
 def test_half_the_rate_is_held_against_plain_fine_tuning_at_half_the_rate(explorer):
     explorer.how.value = "half the learning rate"
     half = {"learning_rate": 1.5e-4}
-    differences = paired(GRID, half, "test_accuracy", {"mlm_weight": 0.0, **half})
-    mean = paired_interval([100 * d for d in differences])[0]
+    differences = paired_differences(GRID, half, "test_accuracy", {"mlm_weight": 0.0, **half})
+    mean = seed_interval([100 * d for d in differences])[0]
     assert f"at the same rate: {mean:+.1f} points" in explorer.status.value
     explorer.weight.value = 0.0
     assert "[+0.0, +0.0]: the same" in explorer.status.value

@@ -7,9 +7,10 @@ import ipywidgets
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from bift_utils.evaluation.intervals import seed_interval, verdict
 from bift_utils.labs.core.explorer import Explorer, control_options
 from bift_utils.plotting.figures import COLOURS, WIDTH
-from bift_utils.results.grid import PLAIN, WEIGHTS, paired, paired_interval, select, verdict
+from bift_utils.results.grid import PLAIN, TEST_OVER_TRAIN, WEIGHTS, paired_differences, select
 
 HOW = {
     "both losses in one update": {},
@@ -54,8 +55,8 @@ class WeightExplorer(Explorer):
             )
         column, factor, unit, higher, decimals = MEASURES[self.measure.value]
         against = {key: setting[key] for key in setting if key == "learning_rate"} | PLAIN
-        found = [factor * value for value in paired(self.grid, setting, column, against)]
-        interval = paired_interval(found)
+        found = paired_differences(self.grid, setting, column, against, factor)
+        interval = seed_interval(found, TEST_OVER_TRAIN)
         plain = select(self.grid, against)
         rows = chosen["rows_encoded"].iloc[0] / plain["rows_encoded"].iloc[0]
         mean, low, high = (f"{value:+.{decimals}f}" for value in interval)
@@ -78,8 +79,10 @@ class WeightExplorer(Explorer):
         axes = figure.add_axes((0.13, 0.16, 0.84, 0.7))
         means = []
         for weight in WEIGHTS:
-            differences = paired(self.grid, {"mlm_weight": weight}, column)
-            means.append(factor * sum(differences) / len(differences))
+            differences = paired_differences(
+                self.grid, {"mlm_weight": weight}, column, factor=factor
+            )
+            means.append(sum(differences) / len(differences))
         axes.plot(WEIGHTS, means, "s-", color=COLOURS["light"], label="both losses, mean")
         axes.axhline(0.0, color=COLOURS["neutral"], linestyle=":", linewidth=1.2)
         place = self.weight.value
