@@ -1,6 +1,7 @@
 """The figures of notebook 07 show what they were given."""
 
 import matplotlib.pyplot as plt
+import pandas
 import pytest
 
 from bift_utils.labs.does_it_help import figures as evidence
@@ -16,11 +17,20 @@ def lines(axes, style):
     return [line for line in axes.lines if line.get_linestyle() == style]
 
 
+def points(panel, method, means, reach=1.0):
+    """Rows of the table of `plot_by_size`: one for each number of labels."""
+    return [
+        {"panel": panel, "method": method, "labels": n, "mean": m, "low": m - reach, "high": m + 2}
+        for n, m in means.items()
+    ]
+
+
 def test_curves_by_size_have_intervals_and_dotted_baselines():
-    curve = {32: (50.0, 45.0, 56.0), 128: (60.0, 58.0, 62.0)}
-    panels = {"accuracy (%)": {"plain": curve, "joint": curve}, "loss": {"plain": curve}}
+    means = {32: 50.0, 128: 60.0}
+    rows = [row for name in ("plain", "joint") for row in points("accuracy (%)", name, means, 5.0)]
+    rows += points("accuracy (%)", "NBSVM", {32: 52.0, 128: 61.0}) + points("loss", "plain", means)
     figure = evidence.plot_by_size(
-        panels, "finding", {"accuracy (%)": {"NBSVM": {32: 52.0, 128: 61.0}, "majority": 50.0}}
+        pandas.DataFrame(rows), "finding", dotted=("NBSVM",), heights={"majority": 50.0}
     )
     first, second = figure.axes
     assert first.get_xscale() == "log" and first.get_ylabel() == "accuracy (%)"
@@ -28,32 +38,31 @@ def test_curves_by_size_have_intervals_and_dotted_baselines():
     assert [container.get_label() for container in drawn] == ["plain", "joint"]
     (bars,) = drawn[0].lines[2]
     ends = [segment[:, 1].tolist() for segment in bars.get_segments()]
-    assert ends == [[45.0, 56.0], [58.0, 62.0]]
+    assert ends == [[45.0, 52.0], [55.0, 62.0]]
     dotted = {line.get_label(): list(line.get_ydata()) for line in lines(first, ":")}
     assert dotted == {"NBSVM": [52.0, 61.0], "majority": [50.0, 50.0]}
-    assert not lines(second, ":")
+    assert [line.get_label() for line in lines(second, ":")] == ["majority"]
     assert [text.get_text() for text in first.get_xticklabels()] == ["32", "128"]
 
 
 def test_panels_of_other_methods_have_their_own_legends_and_may_share_a_scale():
-    def curve(mean):
-        return {32: (mean, mean - 1.0, mean + 1.0), 128: (mean, mean - 1.0, mean + 1.0)}
-
-    panels = {"a (points)": {"one": curve(0.0)}, "b (points)": {"two": curve(9.0)}}
-    zero = {label: {"no difference": 0.0} for label in panels}
-    figure = evidence.plot_by_size(panels, "finding", zero, one_scale="points")
+    rows = points("a (points)", "one", {32: 0.0, 128: 0.0})
+    rows += points("b (points)", "two", {32: 9.0, 128: 9.0})
+    table, zero = pandas.DataFrame(rows), {"no difference": 0.0}
+    figure = evidence.plot_by_size(table, "finding", heights=zero, one_scale="points")
     first, second = figure.axes
-    assert [axes.get_title() for axes in figure.axes] == list(panels)
+    assert [axes.get_title() for axes in figure.axes] == ["a (points)", "b (points)"]
     assert [axes.get_ylabel() for axes in figure.axes] == ["points", ""]
     assert first.get_ylim() == second.get_ylim() and not figure.legends
     names = [text.get_text() for axes in figure.axes for text in axes.get_legend().get_texts()]
     assert sorted(names) == ["no difference", "no difference", "one", "two"]
-    alike = evidence.plot_by_size({"a": {"one": curve(0.0)}, "b": {"one": curve(9.0)}}, "finding")
+    alike = evidence.plot_by_size(table.assign(method="one"), "finding")
     assert len(alike.legends) == 1 and alike.axes[0].get_legend() is None
 
 
 def test_differences_have_a_row_each_and_a_dotted_zero():
-    comparisons = {"a": (1.0, -0.5, 2.5), "b": (0.0, -1.0, 1.0)}
+    intervals = {"mean": [1.0, 0.0], "low": [-0.5, -1.0], "high": [2.5, 1.0]}
+    comparisons = pandas.DataFrame(intervals, index=["a", "b"])
     dots = {"a": [0.0, 2.0], "b": [-0.5, 0.5]}
     figure = evidence.plot_differences(comparisons, "finding", "points", "plain", dots)
     (axes,) = figure.axes
@@ -69,12 +78,13 @@ def test_differences_have_a_row_each_and_a_dotted_zero():
 
 
 def test_the_exact_floor_is_dashed_and_lambda_zero_dotted():
-    curves = {"0 more": {0.0: [0.5, 0.7], 0.9: [0.2, 0.4]}, "9 more": {0.0: [0.5, 0.7], 0.9: [0.1]}}
-    blank = {"0 more": {0.5: [1.0]}, "9 more": {0.5: [0.5]}}
-    figure = evidence.plot_exact(
-        {"label": {"32": curves, "64": curves}, "blank": {"32": blank, "64": blank}},
-        "finding", {"label": "nats", "blank": "nats a blank"}, {"label": 0.1, "blank": 0.4},
-    )  # fmt: skip
+    label = [(0, 0.0, 0.5), (0, 0.0, 0.7), (0, 0.9, 0.2), (0, 0.9, 0.4)]
+    label += [(9, 0.0, 0.5), (9, 0.0, 0.7), (9, 0.9, 0.1)]
+    rows = [("label", *run) for run in label] + [("blank", 0, 0.5, 1.0), ("blank", 9, 0.5, 0.5)]
+    table = pandas.DataFrame(rows, columns=["head", "unlabelled", "mlm_weight", "loss"])
+    table = pandas.concat([table.assign(labelled=n) for n in (32, 64)])
+    ylabels, floors = {"label": "nats", "blank": "nats a blank"}, {"label": 0.1, "blank": 0.4}
+    figure = evidence.plot_exact(table, "finding", ylabels, floors)
     label, _, asked, _ = figure.axes
     assert [line.get_ydata()[0] for line in lines(label, "--")] == [0.1]
     assert [line.get_ydata()[0] for line in lines(label, ":")] == [pytest.approx(0.6)]

@@ -1,6 +1,7 @@
 """The figures of notebook 06 show what they were given."""
 
 import matplotlib.pyplot as plt
+import pandas
 import pytest
 
 from bift_utils.labs.joint_training import figures as joint
@@ -17,7 +18,8 @@ def dashed(axes, style="--"):
 
 
 def test_weights_have_a_dot_a_seed_a_line_of_means_and_a_dashed_optimum():
-    figure = joint.plot_weights({"KL": ({0.0: [1.0, 3.0], 0.5: [0.5, 0.7]}, "task")}, "finding")
+    runs = pandas.DataFrame({"mlm_weight": [0.0, 0.0, 0.5, 0.5], "KL": [1.0, 3.0, 0.5, 0.7]})
+    figure = joint.plot_weights(runs, {"KL": "task"}, "finding")
     (axes,) = figure.axes
     dots = [sorted(line.get_ydata()) for line in axes.lines if line.get_marker() == "o"]
     assert dots == [[1.0, 3.0], [0.5, 0.7]]
@@ -44,9 +46,16 @@ def test_methods_are_rows_with_both_lines():
     assert axes.yaxis_inverted()
 
 
+def intervals(*panels):
+    """Two λ a panel, as `evaluation.compare` returns them."""
+    index = pandas.MultiIndex.from_product([panels, [0.0, 0.5]])
+    rows = [(0.0, 0.0, 0.0), (-1.0, -3.0, 1.0)] * len(panels)
+    return pandas.DataFrame(rows, index=index, columns=["mean", "low", "high"])
+
+
 def test_the_axis_of_weights_is_true_to_scale_and_names_the_precedents():
-    intervals = {0.0: (0.0, 0.0, 0.0), 0.5: (-1.0, -3.0, 1.0)}
-    figure = joint.plot_weight_axis({"points": (intervals, "task"), "b": (intervals, "mlm")}, "f")
+    colours = {"points": "task", "b": "mlm"}
+    figure = joint.plot_weight_axis(intervals("points", "b"), colours, "f")
     axes = figure.axes[0]
     drawn = axes.containers[0]
     assert list(drawn.lines[0].get_xdata()) == [0.0, 0.5]
@@ -66,7 +75,9 @@ def test_precedents_are_normalised_weights():
 
 
 def test_cosines_stand_on_a_fixed_scale():
-    figure = joint.plot_cosines({"before": {"layer 1": [0.1, 0.3]}, "after": {"layer 1": [0]}}, "f")
+    tables = {"before": [0.1, 0.3], "after": [0.0]}
+    tables = {name: pandas.DataFrame({"layer 1": values}) for name, values in tables.items()}
+    figure = joint.plot_cosines(tables, "f")
     (axes,) = figure.axes
     assert axes.get_ylim() == (-1, 1)
     means = [line.get_ydata()[0] for line in axes.lines if line.get_marker() == "_"]
@@ -74,12 +85,13 @@ def test_cosines_stand_on_a_fixed_scale():
 
 
 def test_a_panel_has_its_own_dotted_line():
-    panels = {"class": ({0.0: [1.0]}, "task"), "blank": ({0.0: [1.0]}, "mlm")}
-    figure = joint.plot_weights(panels, "f", baselines={"blank": ("word counts", 0.3)})
+    runs = pandas.DataFrame({"mlm_weight": [0.0], "class": [1.0], "blank": [1.0]})
+    colours = {"class": "task", "blank": "mlm"}
+    figure = joint.plot_weights(runs, colours, "f", baselines={"blank": ("word counts", 0.3)})
     first, second = figure.axes
     assert not dashed(first, ":")
     assert [line.get_ydata()[0] for line in dashed(second, ":")] == [0.3]
     assert "word counts" in [text.get_text() for text in second.texts]
-    intervals = {0.0: (0.0, 0.0, 0.0), 0.5: (-1.0, -3.0, 1.0)}
-    figure = joint.plot_weight_axis({"b": (intervals, "mlm")}, "f", {"b": ("untouched", -0.5)})
+    lines = {"b": ("untouched", -0.5)}
+    figure = joint.plot_weight_axis(intervals("b"), {"b": "mlm"}, "f", lines)
     assert [line.get_ydata()[0] for line in dashed(figure.axes[0], ":")] == [0.0, -0.5]

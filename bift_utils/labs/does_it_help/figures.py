@@ -3,19 +3,16 @@
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
+import pandas
 from matplotlib.figure import Figure
 
 from bift_utils.plotting.figures import COLOURS, HEIGHT, WIDTH
 
-Interval = tuple[float, float, float]  # mean, low, high
 LOOKS = (("task", "o"), ("joint", "D"), ("mlm", "s"), ("other", "^"), ("neutral", "v"))
 
 
-def _sides(intervals: Sequence[Interval]) -> list[list[float]]:
-    return [
-        [mean - low for mean, low, _ in intervals],
-        [high - mean for mean, _, high in intervals],
-    ]
+def _sides(table: pandas.DataFrame) -> list[pandas.Series]:
+    return [table["mean"] - table["low"], table["high"] - table["mean"]]
 
 
 def _label_axis(axes, sizes: Sequence[int]) -> None:
@@ -41,9 +38,10 @@ def _legends(figure: Figure, all_axes: Sequence) -> None:
 
 
 def plot_by_size(
-    panels: Mapping[str, Mapping[str, Mapping[int, Interval]]],
+    table: pandas.DataFrame,
     title: str,
-    baselines: Mapping[str, Mapping[str, float | Mapping[int, float]]] | None = None,
+    dotted: Sequence[str] = (),
+    heights: Mapping[str, float] | None = None,
     one_scale: str = "",
 ) -> Figure:
     """Draw methods against the number of labels, with intervals, a panel a measure.
@@ -51,34 +49,38 @@ def plot_by_size(
     Panels with the same methods share a legend below; panels with others have one each.
 
     Args:
-        panels: label of the vertical axis to method to number of labels to (mean, low, high).
+        table: columns panel, method, labels, mean, low and high, a row a point; what stands first
+            in the table is drawn first. The name of a panel labels its vertical axis.
         title: the finding.
-        baselines: label of a panel to name to what is drawn as a dotted line: a height, or a
-            height for each number of labels.
+        dotted: methods drawn as baselines, without intervals.
+        heights: name to the height of one more dotted line, in every panel.
         one_scale: label of the vertical axis, where the panels share it; theirs become titles.
 
     Introduced in notebook 07.
     """
+    panels = table["panel"].unique()
     figure, all_axes = plt.subplots(
         1, len(panels), figsize=(WIDTH + 1.2 * len(panels) - 0.4, HEIGHT + bool(one_scale)),
         squeeze=False, sharey=bool(one_scale),
     )  # fmt: skip
-    for axes, (label, methods) in zip(all_axes[0], panels.items(), strict=True):
-        places = sorted({size for curve in methods.values() for size in curve})
-        for i, (name, curve) in enumerate(methods.items()):
+    for axes, label in zip(all_axes[0], panels, strict=True):
+        panel = table[table["panel"] == label]
+        below = panel["method"].isin(dotted)
+        methods = panel[~below].groupby("method", sort=False)
+        places = sorted(panel["labels"].unique())
+        for i, (name, curve) in enumerate(methods):
             colour, mark = LOOKS[i % len(LOOKS)]
             shift = 1 + 0.07 * (i - (len(methods) - 1) / 2)  # side by side on the log axis
             axes.errorbar(
-                [size * shift for size in curve], [interval[0] for interval in curve.values()],
-                yerr=_sides(list(curve.values())), fmt=f"{mark}-", color=COLOURS[colour],
-                capsize=3, markersize=5, linewidth=1.2, label=name,
+                curve["labels"] * shift, curve["mean"], yerr=_sides(curve),
+                fmt=f"{mark}-", color=COLOURS[colour], capsize=3, markersize=5, linewidth=1.2,
+                label=name,
             )  # fmt: skip
-        for name, height in (baselines or {}).get(label, {}).items():
-            heights = height if isinstance(height, Mapping) else dict.fromkeys(places, height)
-            axes.plot(
-                list(heights), list(heights.values()), ":", color=COLOURS["neutral"],
-                marker="x" if isinstance(height, Mapping) else None, label=name,
-            )  # fmt: skip
+        baseline = {"linestyle": ":", "color": COLOURS["neutral"]}
+        for name, curve in panel[below].groupby("method", sort=False):
+            axes.plot(curve["labels"], curve["mean"], marker="x", label=name, **baseline)
+        for name, height in (heights or {}).items():
+            axes.plot(places, [height] * len(places), label=name, **baseline)
         _label_axis(axes, places)
         if one_scale:
             axes.set_title(label, fontsize=9, fontweight="normal", loc="center")
@@ -92,7 +94,7 @@ def plot_by_size(
 
 
 def plot_differences(
-    comparisons: Mapping[str, Interval],
+    table: pandas.DataFrame,
     title: str,
     xlabel: str,
     baseline: str,
@@ -101,7 +103,7 @@ def plot_differences(
     """Draw a row a comparison: a diamond at the mean, whiskers, and a dotted line at zero.
 
     Args:
-        comparisons: name to (mean, low, high).
+        table: as `evaluation.compare` returns it.
         title: the finding.
         xlabel: quantity and unit.
         baseline: what zero stands for.
@@ -109,17 +111,17 @@ def plot_differences(
 
     Introduced in notebook 07.
     """
-    count, colour = len(comparisons), COLOURS["joint"]
+    count, colour = len(table), COLOURS["joint"]
     figure, axes = plt.subplots(figsize=(WIDTH + 0.5, 1.4 + 0.4 * count))
     axes.axvline(0.0, color=COLOURS["neutral"], linestyle=":", linewidth=1.2)
-    for place, (name, interval) in enumerate(comparisons.items()):
+    for place, name in enumerate(table.index):
         heights = [place + 0.22] * len(dots[name])
         axes.plot(dots[name], heights, "o", color=colour, alpha=0.4, markersize=4)
         axes.errorbar(
-            interval[0], place - 0.06, xerr=_sides([interval]), fmt="D", color=colour, capsize=3,
-            markersize=5,
+            table["mean"][name], place - 0.06, xerr=_sides(table.loc[[name]]), fmt="D",
+            color=colour, capsize=3, markersize=5,
         )  # fmt: skip
-    axes.set_yticks(range(count), list(comparisons))
+    axes.set_yticks(range(count), list(table.index))
     axes.set_ylim(count - 0.5, -0.5)
     axes.set(xlabel=f"{xlabel}; dotted: {baseline}")
     _head(figure, title)
@@ -127,35 +129,33 @@ def plot_differences(
 
 
 def plot_exact(
-    panels: Mapping[str, Mapping[str, Mapping[str, Mapping[float, Sequence[float]]]]],
-    title: str,
-    ylabels: Mapping[str, str],
-    floors: Mapping[str, float],
+    table: pandas.DataFrame, title: str, ylabels: Mapping[str, str], floors: Mapping[str, float]
 ) -> Figure:
     """Draw the losses of both heads against λ, a row a head and a column a number of labels.
 
-    A dashed line is the exact floor: no model has a lower expected loss. A dotted one is λ = 0.
+    A mark is the mean of the seeds, a band their range. A dashed line is the exact floor: no model
+    has a lower expected loss. A dotted one is λ = 0.
 
     Args:
-        panels: head to column to name of a curve to λ to one number a seed.
+        table: columns head, labelled, unlabelled, mlm_weight and loss, a row a run.
         title: the finding.
-        ylabels: head to quantity and unit.
+        ylabels: head to quantity and unit; from top to bottom.
         floors: head to the height of its dashed line.
 
     Introduced in notebook 07.
     """
-    columns = list(next(iter(panels.values())))
+    labelled = sorted(table["labelled"].unique())
     figure, all_axes = plt.subplots(
-        len(panels), len(columns), figsize=(WIDTH + 1.6, 0.9 + 2.2 * len(panels)), sharey="row",
+        len(ylabels), len(labelled), figsize=(WIDTH + 1.6, 0.9 + 2.2 * len(ylabels)), sharey="row",
         sharex=True, squeeze=False,
     )  # fmt: skip
-    for row, (head, by_column) in zip(all_axes, panels.items(), strict=True):
-        for axes, curves in zip(row, by_column.values(), strict=True):
-            _draw_axis(axes, curves)
+    for row, head in zip(all_axes, ylabels, strict=True):
+        for axes, n in zip(row, labelled, strict=True):
+            _draw_axis(axes, table[(table["head"] == head) & (table["labelled"] == n)])
             axes.axhline(floors[head], color=COLOURS["neutral"], linestyle="--", linewidth=1.2)
         row[0].set(ylabel=ylabels[head])
-    for axes, column in zip(all_axes[0], columns, strict=True):
-        axes.set_title(column, fontsize=9, fontweight="normal", loc="center")
+    for axes, n in zip(all_axes[0], labelled, strict=True):
+        axes.set_title(f"{n:,} labelled", fontsize=9, fontweight="normal", loc="center")
     for axes in all_axes[-1]:
         axes.set(xlabel="λ")
     handles, names = all_axes[0, 0].get_legend_handles_labels()
@@ -164,14 +164,14 @@ def plot_exact(
     return figure
 
 
-def _draw_axis(axes, curves: Mapping[str, Mapping[float, Sequence[float]]]) -> None:
-    """Draw means and the range of seeds, a look a curve; dotted: the first curve at λ = 0."""
-    for (name, runs), (colour, mark) in zip(curves.items(), LOOKS, strict=False):
-        means = [sum(values) / len(values) for values in runs.values()]
-        low, high = ([pick(values) for values in runs.values()] for pick in (min, max))
-        axes.fill_between(list(runs), low, high, color=COLOURS[colour], alpha=0.12, linewidth=0)
-        axes.plot(list(runs), means, marker=mark, color=COLOURS[colour], markersize=4, label=name)
-    start = next(iter(curves.values())).get(0.0)
-    if start:
-        height = sum(start) / len(start)
-        axes.axhline(height, color=COLOURS["neutral"], linestyle=":", linewidth=1.2)
+def _draw_axis(axes, runs: pandas.DataFrame) -> None:
+    """Draw a curve an amount of text; dotted: λ = 0, which reads none and is the same for all."""
+    for (text, curve), (colour, mark) in zip(runs.groupby("unlabelled"), LOOKS, strict=False):
+        losses = curve.groupby("mlm_weight")["loss"]
+        means, look = losses.mean(), {"color": COLOURS[colour]}
+        axes.fill_between(means.index, losses.min(), losses.max(), alpha=0.12, linewidth=0, **look)
+        name = f"{text:,} more sentences"
+        axes.plot(means.index, means, marker=mark, markersize=4, label=name, **look)
+    start = runs["loss"][runs["mlm_weight"] == 0.0]
+    if len(start):
+        axes.axhline(start.mean(), color=COLOURS["neutral"], linestyle=":", linewidth=1.2)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
+import pandas
 from matplotlib.figure import Figure
 
 from bift_utils.plotting.figures import COLOURS, HEIGHT, WIDTH
@@ -30,7 +31,8 @@ def _line(
 
 
 def plot_weights(
-    panels: Mapping[str, tuple[Mapping[float, Sequence[float]], str]],
+    runs: pandas.DataFrame,
+    colours: Mapping[str, str],
     title: str,
     exact: float | None = 0.0,
     baselines: Mapping[str, tuple[str, float]] | None = None,
@@ -38,27 +40,29 @@ def plot_weights(
     """Draw runs at several λ, evenly spaced: a dot a seed, a line through the means.
 
     Args:
-        panels: label of the vertical axis to (λ to one number a seed, key of `COLOURS`).
+        runs: a row a run: column mlm_weight, and one for each panel, named as its vertical axis.
+        colours: name of a panel, from left to right, to a key of `COLOURS`.
         title: the finding.
         exact: height of the dashed line, the exact optimum; None for none.
-        baselines: label of a panel to the name and height of its dotted line.
+        baselines: name of a panel to the name and height of its dotted line.
 
     Introduced in notebook 06.
     """
     figure, all_axes = plt.subplots(
-        1, len(panels), figsize=(WIDTH + 1.2, HEIGHT - 0.2), squeeze=False
+        1, len(colours), figsize=(WIDTH + 1.2, HEIGHT - 0.2), squeeze=False
     )
-    for axes, (label, (values, colour)) in zip(all_axes[0], panels.items(), strict=True):
-        for place, numbers in enumerate(values.values()):
+    for axes, (label, colour) in zip(all_axes[0], colours.items(), strict=True):
+        values = runs.groupby("mlm_weight")[label]
+        for place, (_, numbers) in enumerate(values):
             axes.plot([place] * len(numbers), numbers, "o", color=COLOURS[colour], alpha=0.5)
-        means = [sum(numbers) / len(numbers) for numbers in values.values()]
+        means = values.mean()
         axes.plot(range(len(means)), means, color=COLOURS[colour], marker="_", markersize=14)
         if exact is not None:
             _line(axes, exact, "exact", "--")
         if label in (baselines or {}):
             name, height = baselines[label]
             _line(axes, height, name, ":")
-        axes.set_xticks(range(len(values)), [f"{weight:g}" for weight in values])
+        axes.set_xticks(range(len(means)), [f"{weight:g}" for weight in means.index])
         axes.set(xlabel="λ (not to scale)", ylabel=label)
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
@@ -104,30 +108,30 @@ def plot_methods(
 
 
 def plot_weight_axis(
-    panels: Mapping[str, tuple[Mapping[float, tuple[float, float, float]], str]],
+    table: pandas.DataFrame,
+    colours: Mapping[str, str],
     title: str,
     lines: Mapping[str, tuple[str, float]] | None = None,
 ) -> Figure:
     """Draw differences to λ = 0 with their intervals on the axis of λ, and the precedents' λ.
 
     Args:
-        panels: label of the vertical axis to (λ to (mean, low, high), key of `COLOURS`).
+        table: as `evaluation.compare` returns it, for comparisons named (panel, λ). The name of a
+            panel labels its vertical axis.
+        colours: name of a panel, from top to bottom, to a key of `COLOURS`.
         title: the finding.
-        lines: label of a panel to the name and height of one more dotted line.
+        lines: name of a panel to the name and height of one more dotted line.
 
     Introduced in notebook 06.
     """
     figure, all_axes = plt.subplots(
-        len(panels), 1, figsize=(WIDTH + 0.8, 1.0 + 2.2 * len(panels)), sharex=True, squeeze=False
+        len(colours), 1, figsize=(WIDTH + 0.8, 1.0 + 2.2 * len(colours)), sharex=True, squeeze=False
     )
-    for axes, (label, (intervals, colour)) in zip(all_axes[:, 0], panels.items(), strict=True):
-        x = list(intervals)
-        means = [interval[0] for interval in intervals.values()]
-        sides = [
-            [interval[0] - interval[1] for interval in intervals.values()],
-            [interval[2] - interval[0] for interval in intervals.values()],
-        ]
-        axes.errorbar(x, means, yerr=sides, fmt="D-", color=COLOURS[colour], capsize=4)
+    for axes, (label, colour) in zip(all_axes[:, 0], colours.items(), strict=True):
+        found = table.loc[label]
+        sides = [found["mean"] - found["low"], found["high"] - found["mean"]]
+        look = {"fmt": "D-", "color": COLOURS[colour], "capsize": 4}
+        axes.errorbar(found.index, found["mean"], yerr=sides, **look)
         axes.set(ylabel=label)
         for low, high in PRECEDENTS.values():
             axes.axvspan(low - 0.002, high + 0.002, color=COLOURS["light"], alpha=0.6, zorder=0)
@@ -146,34 +150,33 @@ def plot_weight_axis(
     return figure
 
 
-def plot_cosines(cosines: Mapping[str, Mapping[str, Sequence[float]]], title: str) -> Figure:
+def plot_cosines(cosines: Mapping[str, pandas.DataFrame], title: str) -> Figure:
     """Draw cosines between gradients, part by part: a dot a batch, one comparison by another.
 
     Args:
-        cosines: what is compared, one or two, to part of the encoder to one cosine a batch.
+        cosines: what is compared, one or two, to a table: a row a batch, a column a part of the
+            encoder.
         title: the finding.
 
     Introduced in notebook 06.
     """
     figure, axes = plt.subplots(figsize=(WIDTH + 0.6, HEIGHT - 0.3))
     styles = ("joint", "D"), ("mlm", "o")
-    for shift, ((name, parts), (colour, mark)) in enumerate(
+    for shift, ((name, table), (colour, mark)) in enumerate(
         zip(cosines.items(), styles, strict=False)
     ):
+        parts, look = list(table.columns), {"color": COLOURS[colour]}
         places = [i + 0.24 * (shift - 0.5) for i in range(len(parts))]
-        for place, values in zip(places, parts.values(), strict=True):
-            axes.plot(
-                [place] * len(values), values, mark, color=COLOURS[colour], alpha=0.4, markersize=4
-            )
-        means = [sum(values) / len(values) for values in parts.values()]
+        for place, part in zip(places, parts, strict=True):
+            axes.plot([place] * len(table), table[part], mark, alpha=0.4, markersize=4, **look)
         axes.plot(
-            places, means, linestyle="none", marker="_", markersize=16, markeredgewidth=2.5,
-            color=COLOURS[colour], label=name,
+            places, table.mean(), linestyle="none", marker="_", markersize=16, markeredgewidth=2.5,
+            label=name, **look,
         )  # fmt: skip
     axes.axhline(
         0.0, color=COLOURS["neutral"], linestyle=":", linewidth=1.2, label="no common direction"
     )
-    axes.set_xticks(range(len(parts)), list(parts))
+    axes.set_xticks(range(len(parts)), parts)
     axes.set(ylabel="cosine of the gradients", ylim=(-1, 1))
     axes.legend(loc="upper left")
     axes.set_title(title)
