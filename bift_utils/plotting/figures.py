@@ -151,7 +151,7 @@ def plot_bars(
     axes.set(xlabel=xlabel, yticks=range(len(names)), yticklabels=names)
     axes.set_title(title, pad=18 if baselines else 6)
     axes.set_xlim(0, limit if limit is not None else 1.12 * max(numbers))
-    _name_verticals(axes, baselines)
+    name_verticals(axes, baselines)
     axes.invert_yaxis()
     return figure
 
@@ -207,10 +207,15 @@ def _name_curves(axes, ends: list[tuple[float, float, str, str]]) -> None:
         axes.annotate(f" {name}", (x, height), color=colour, va="center", annotation_clip=False)
 
 
-def _name_verticals(axes, lines: Mapping[str, float] | None) -> None:
-    """Draw vertical dotted lines, each with its name above."""
+def headline(figure: Figure, title: str, **style) -> None:
+    """Write the finding above all panels of a figure."""
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", **style)
+
+
+def name_verticals(axes, lines: Mapping[str, float] | None, style: str = ":") -> None:
+    """Draw vertical lines, each with its name above: dotted for baselines, dashed for optima."""
     for name, value in (lines or {}).items():
-        axes.axvline(value, color=COLOURS["neutral"], linestyle=":", linewidth=1.2)
+        axes.axvline(value, color=COLOURS["neutral"], linestyle=style, linewidth=1.2)
         axes.annotate(
             name,
             (value, 1.0),
@@ -263,11 +268,11 @@ def plot_history(
         if evaluated:
             points = history.column("loss" if name == "task_loss" else name, "evaluations")
             axes.plot(*points, "o", color=COLOURS["neutral"], markersize=5)
-            _name_verticals(axes, {"kept": history.best_step})
+            name_verticals(axes, {"kept": history.best_step})
         if name in (optima or {}):
             axes.axhline(optima[name], color=COLOURS["neutral"], linestyle="--", linewidth=1.2)
         axes.set(xlabel="update", ylabel=label)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    headline(figure, title)
     return figure
 
 
@@ -299,7 +304,7 @@ def plot_seeds(
         axes.errorbar(
             mean, row - 0.1, xerr=[[mean - low], [high - mean]], fmt="D", color=colour, capsize=4
         )
-    _name_verticals(axes, baselines)
+    name_verticals(axes, baselines)
     axes.set(xlabel=xlabel, yticks=range(len(results)), yticklabels=list(results))
     axes.set_title(title, pad=18 if baselines else 6)
     axes.set_ylim(len(results) - 0.5, -0.5)

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pandas
 from matplotlib.figure import Figure
 
-from bift_utils.plotting.figures import COLOURS, HEIGHT, WIDTH
+from bift_utils.plotting.figures import COLOURS, HEIGHT, WIDTH, headline
 
 LOOKS = (("task", "o"), ("joint", "D"), ("mlm", "s"), ("other", "^"), ("neutral", "v"))
 
@@ -20,10 +20,6 @@ def _label_axis(axes, sizes: Sequence[int]) -> None:
     axes.set_xticks(list(sizes), [f"{n:,}" for n in sizes])
     axes.minorticks_off()
     axes.set(xlabel="labelled sentences (log scale)")
-
-
-def _head(figure: Figure, title: str) -> None:
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
 
 
 def _legends(figure: Figure, all_axes: Sequence) -> None:
@@ -89,7 +85,7 @@ def plot_by_size(
     if one_scale:
         all_axes[0, 0].set(ylabel=one_scale)
     _legends(figure, list(all_axes[0]))
-    _head(figure, title)
+    headline(figure, title)
     return figure
 
 
@@ -124,7 +120,7 @@ def plot_differences(
     axes.set_yticks(range(count), list(table.index))
     axes.set_ylim(count - 0.5, -0.5)
     axes.set(xlabel=f"{xlabel}; dotted: {baseline}")
-    _head(figure, title)
+    headline(figure, title)
     return figure
 
 
@@ -160,7 +156,7 @@ def plot_exact(
         axes.set(xlabel="λ")
     handles, names = all_axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), fontsize=9)
-    _head(figure, title)
+    headline(figure, title)
     return figure
 
 

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pandas
 from matplotlib.figure import Figure
 
-from bift_utils.plotting.figures import COLOURS, HEIGHT, WIDTH
+from bift_utils.plotting.figures import COLOURS, HEIGHT, WIDTH, headline, name_verticals
 
 # λ of published joint losses, normalised to L = λ·L_LM + (1 − λ)·L_task; SiATL's falls from .17
 PRECEDENTS = {
@@ -65,7 +65,7 @@ def plot_weights(
         axes.set_xticks(range(len(means)), [f"{weight:g}" for weight in means.index])
         axes.set(xlabel="λ (not to scale)", ylabel=label)
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    headline(figure, title)
     return figure
 
 
@@ -95,12 +95,8 @@ def plot_methods(
         axes.plot(numbers, [row] * len(numbers), "o", color=colour, alpha=0.5, markersize=6)
         mean = sum(numbers) / len(numbers)
         axes.plot([mean, mean], [row - 0.32, row + 0.32], color=colour, linewidth=2.5)
-    for value, name, style in ((exact, "exact", "--"), (baseline[1], baseline[0], ":")):
-        axes.axvline(value, color=COLOURS["neutral"], linestyle=style, linewidth=1.2)
-        axes.annotate(
-            name, (value, 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom",
-            fontsize=9, color=COLOURS["neutral"],
-        )  # fmt: skip
+    name_verticals(axes, {"exact": exact}, "--")
+    name_verticals(axes, dict([baseline]))
     axes.set(xlabel=xlabel, yticks=range(len(results)), yticklabels=list(results))
     axes.set_title(title, pad=18)
     axes.set_ylim(len(results) - 0.5, -0.5)
@@ -146,7 +142,7 @@ def plot_weight_axis(
             xytext=(0, 2 + 11 * (i == 1)), textcoords="offset points", va="bottom", fontsize=8,
         )  # fmt: skip
     all_axes[-1, 0].set(xlabel="λ, the weight of the masked-LM loss", xlim=(-0.03, 1.0))
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    headline(figure, title)
     return figure
 
 

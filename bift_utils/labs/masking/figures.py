@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from bift_utils.plotting.figures import COLOURS, WIDTH
+from bift_utils.plotting.figures import COLOURS, WIDTH, headline
 
 OUTCOME_COLOURS = {"not selected": "light", "[MASK]": "mlm", "random": "task", "kept": "joint"}
 
@@ -78,5 +78,5 @@ def plot_shares(
         axes.set_xlabel(f"{name} (% of selected)")
         axes.set_yticks(range(len(shares)), list(shares))
     panels[0].set_ylim(len(shares) - 0.5, -0.5)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    headline(figure, title)
     return figure

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from bift_utils.plotting.figures import COLOURS, HEIGHT, WIDTH
+from bift_utils.plotting.figures import COLOURS, HEIGHT, WIDTH, headline
 
 # one tone a candidate, light and dark in turn, so that neighbours differ in grey as well
 TONES = ("#0072B2", "#C9CED6", "#D55E00", "#E8E3B0", "#555555", "#F0C3DA", "#009E73", "#B5D8EF")
@@ -53,7 +53,7 @@ def plot_bayes_bars(
         axes.set(xlim=(0, total), ylim=(-0.4, 0.4), yticks=[])
         axes.set_title(name, fontsize=9, fontweight="normal")
     panels[-1].set_xlabel("probability (no unit); note the scale of the bar in the middle")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    headline(figure, title)
     return figure
 
 
@@ -87,7 +87,7 @@ def plot_candidates(
         axes.set(xlim=(0, limit), ylim=(len(words) - 0.5, -0.5), xlabel=xlabel)
         axes.set_yticks(range(len(words)), words if i == 0 else [], parse_math=False)
         axes.set_title(name, fontsize=9, fontweight="normal")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", parse_math=False)
+    headline(figure, title, parse_math=False)
     return figure
 
 

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from bift_utils.plotting.figures import COLOURS, HEIGHT, WIDTH
+from bift_utils.plotting.figures import COLOURS, HEIGHT, WIDTH, headline, name_verticals
 
 SIDE_COLOURS = {"causal": "task", "full": "mlm"}  # one-way and two-way models, in every figure
 
@@ -30,7 +30,7 @@ def plot_beliefs(
         axes.set_xticks(range(len(words)), words)
         axes.set_xlabel(known)
     panels[0].set(ylabel="probability", ylim=(0, 1.12))
-    _title(figure, title)
+    headline(figure, title)
     return figure
 
 
@@ -57,7 +57,7 @@ def plot_reach(tables: Mapping[str, Sequence[Sequence[bool]]], title: str) -> Fi
         axes.tick_params(length=0)
     panels[0].set_ylabel("output at position")
     panels[0].invert_yaxis()
-    _title(figure, title)
+    headline(figure, title)
     return figure
 
 
@@ -127,7 +127,7 @@ def plot_by_position(
     )  # one scale for both panels, or small faults would look large
     for axes in (left, right):
         axes.set_xticks(range(1, len(values) + 1))
-    _title(figure, title)
+    headline(figure, title)
     return figure
 
 
@@ -152,10 +152,7 @@ def plot_sides(
         colour = COLOURS["mlm" if "both" in name else "neutral" if "none" in name else "task"]
         reach = [[mean - low], [high - mean]]
         axes.errorbar(mean, row, xerr=reach, fmt="D", color=colour, capsize=4, markersize=5)
-    axes.axvline(baseline, color=COLOURS["neutral"], linestyle=":", linewidth=1.2)
-    place = ("data", "axes fraction")
-    style = {"fontsize": 9, "ha": "center", "va": "bottom", "color": COLOURS["neutral"]}
-    axes.annotate("token frequencies alone", (baseline, 1.0), xycoords=place, **style)
+    name_verticals(axes, {"token frequencies alone": baseline})
     axes.set_yticks(range(len(losses)), list(losses))
     axes.set(xlabel=xlabel, ylim=(len(losses) - 0.5, -0.5), xlim=(0, None))
     axes.set_title(title, pad=18)
@@ -187,7 +184,3 @@ def plot_influence(
         ylim=(-0.05, None),
     )
     return figure
-
-
-def _title(figure: Figure, title: str) -> None:
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from bift_utils.plotting.figures import COLOURS, HEIGHT, WIDTH
+from bift_utils.plotting.figures import COLOURS, HEIGHT, WIDTH, headline
 
 
 def plot_log(
@@ -60,7 +60,7 @@ def plot_log(
     right.set(xlabel="tokens read (millions)")
     names = left.get_legend_handles_labels()  # one legend for both panels
     figure.legend(*names, loc="outside lower center", ncols=2, fontsize=9)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    headline(figure, title)
     return figure
 
 
