@@ -19,15 +19,14 @@ from bift_utils import data, languages, masking
 from bift_utils.data.batches import IGNORE_INDEX
 from bift_utils.training.pieces import split_batch
 
-settings.register_profile(
-    "rules",
+RULES = settings(
     derandomize=True,
     database=None,
     deadline=None,  # a busy machine breaks no rule
     max_examples=60,
     suppress_health_check=[HealthCheck.too_slow],
 )
-RULES = settings.get_profile("rules")
+MANY = settings(RULES, max_examples=300)  # for rules that are cheap to try
 
 
 # windows of sentences
@@ -36,7 +35,7 @@ SENTENCES = st.lists(st.lists(st.integers(0, 99), max_size=12), max_size=12)
 LIMIT = st.integers(1, 15)
 
 
-@RULES
+@MANY
 @given(SENTENCES, LIMIT, st.none() | LIMIT)
 def test_windows_keep_all_tokens_in_order_and_within_the_limits(sentences, size, first):
     windows = data.pack_windows(sentences, size, first)
@@ -46,7 +45,7 @@ def test_windows_keep_all_tokens_in_order_and_within_the_limits(sentences, size,
     assert all(len(window) <= limit for window, limit in zip(windows, limits, strict=False))
 
 
-@RULES
+@MANY
 @given(SENTENCES, LIMIT, st.none() | LIMIT)
 def test_a_window_begins_at_a_sentence_unless_that_sentence_is_longer_than_the_limit(
     sentences, size, first
@@ -66,7 +65,7 @@ def test_a_window_begins_at_a_sentence_unless_that_sentence_is_longer_than_the_l
         assert window_begin >= begin
 
 
-@RULES
+@MANY
 @given(SENTENCES, LIMIT)
 def test_no_window_could_have_taken_the_whole_next_sentence_too(sentences, size):
     sentences = [sentence[:size] for sentence in sentences if sentence]  # none must be cut
@@ -168,10 +167,13 @@ def test_the_first_piece_of_a_first_piece_is_itself(rows):
 
 # no digits among them: classes that are numbers have rules of their own
 NASTY = ",;\"'\n\r\t |\\#\ufeff\u00a0\u2028\u200b\x0b\x0c\x1c\x85aZé中🚨ß"
-CELL = st.text(st.sampled_from(NASTY) | st.characters(exclude_categories=["Cs"]), max_size=12)
+MISSING = st.sampled_from(["NA", "nan", "null", "None", "N/A"])  # elsewhere these mean "nothing"
+CELL = MISSING | st.text(
+    st.sampled_from(NASTY) | st.characters(exclude_categories=["Cs"]), max_size=12
+)
 ENDS = ("abcd", "efgh", "ijkl")
 NAMES = st.lists(
-    st.text(st.sampled_from(NASTY + "bcdefg"), min_size=1, max_size=6).map(str.strip).filter(bool),
+    MISSING | st.text(st.sampled_from(NASTY), max_size=6).map(str.strip).filter(bool),
     min_size=2,
     max_size=3,
     unique=True,
@@ -195,12 +197,12 @@ def expected_of(rows):
     return labelled, unlabelled
 
 
-def check_round_trip(rows, write, suffix):
+def check_round_trip(rows, write, suffix, encoding="utf-8"):
     """Write, read, compare; a refusal must be a whole sentence. Returns the refusal, or None."""
     labelled, unlabelled = expected_of(rows)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"own{suffix}"
-        with path.open("w", newline="", encoding="utf-8") as file:
+        with path.open("w", newline="", encoding=encoding) as file:
             write(file)
         try:
             table = data.read_table(path)
@@ -231,9 +233,16 @@ def write_csv(rows, separator, quoting=csv.QUOTE_MINIMAL):
 
 
 @RULES
-@given(tables(), st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]), st.sampled_from(",;"))
-def test_a_csv_with_nasty_cells_comes_back_or_is_refused_in_a_sentence(rows, quoting, separator):
-    refusal = check_round_trip(rows, write_csv(rows, separator, quoting), ".csv")
+@given(
+    tables(),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    st.sampled_from(",;"),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+)
+def test_a_csv_with_nasty_cells_comes_back_or_is_refused_in_a_sentence(
+    rows, quoting, separator, encoding
+):
+    refusal = check_round_trip(rows, write_csv(rows, separator, quoting), ".csv", encoding)
     assert refusal is None or not could_be_learned(rows)
 
 
