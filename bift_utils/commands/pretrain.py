@@ -178,7 +178,11 @@ class PretrainingRun:
             if self.step % log_every and not validate:
                 continue
             self.seconds = time.perf_counter() - started
-            row = {"step": self.step, "tokens": self.tokens, "seconds": round(self.seconds)}
+            row: dict[str, float] = {
+                "step": self.step,
+                "tokens": self.tokens,
+                "seconds": round(self.seconds),
+            }
             row["train_loss"] = round(sum(losses) / len(losses), 4)
             losses = []
             if validate:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from bift_utils.runtime import make_generator
 
@@ -14,7 +14,7 @@ IGNORE_INDEX = -100  # the label of a position or row that carries no answer (Py
 
 
 @dataclass(frozen=True)
-class EncodedTexts:
+class EncodedTexts(Dataset):
     """Token ids of texts, made once; behaves as a sequence of examples for a `DataLoader`.
 
     Each example is a dict with `input_ids` (list of T ints, [CLS] and [SEP] included) and, where
@@ -29,7 +29,7 @@ class EncodedTexts:
         return len(self.input_ids)
 
     def __getitem__(self, i: int) -> dict:
-        example = {"input_ids": self.input_ids[i]}
+        example: dict = {"input_ids": self.input_ids[i]}
         if self.labels is not None:
             example["labels"] = self.labels[i]
         return example
@@ -178,5 +178,5 @@ class TokenCollator:
                     f"one label a token. Give tokens without an answer the label {IGNORE_INDEX}."
                 )
         batch = pad_batch([example["input_ids"] for example in examples], self.pad_token_id)
-        labels = pad_batch([example["labels"] for example in examples], IGNORE_INDEX)
-        return {**batch, "labels": labels["input_ids"]}
+        padded = pad_batch([example["labels"] for example in examples], IGNORE_INDEX)
+        return {**batch, "labels": padded["input_ids"]}

@@ -62,7 +62,8 @@ def pack_windows(
     if min(size, first or size) < 1:
         raise ValueError(f"The limits were given as {size} and {first}; expected 1 token or more.")
     windows: list[list[int]] = []
-    limit, current = first or size, []
+    limit = first or size
+    current: list[int] = []
     for sentence in sentences:
         if current and len(current) + len(sentence) > limit:
             windows.append(current)

@@ -20,7 +20,7 @@ class ReliabilityBins(NamedTuple):
 
     confidence: Tensor
     accuracy: Tensor
-    count: Tensor
+    count: Tensor  # type: ignore[assignment]  # hides the method that every tuple has
 
 
 def reliability_bins(probabilities, labels, bins: int = 10) -> ReliabilityBins:

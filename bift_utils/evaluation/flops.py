@@ -63,5 +63,6 @@ class FlopMeter:
             0 if chosen is None else int(torch.count_nonzero(chosen))
             for chosen in (options.get("masked_positions"), options.get("sequence_rows"))
         )
-        self.flops += 3 * forward_flops(model.config, *ids.shape, blanks, rows)
+        sentences, length = ids.shape
+        self.flops += 3 * forward_flops(model.config, sentences, length, blanks, rows)
         self.tokens += int(mask.sum())

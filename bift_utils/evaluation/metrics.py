@@ -8,7 +8,9 @@ from bift_utils.evaluation.predict import predict_classes
 from bift_utils.training.losses import sequence_loss
 
 
-def classification_metrics(probabilities: torch.Tensor, labels: Sequence[int]) -> dict[str, float]:
+def classification_metrics(
+    probabilities: torch.Tensor, labels: Sequence[int] | torch.Tensor
+) -> dict[str, float]:
     """Return `accuracy` (0 to 1) and `loss` (mean negative log-likelihood in nats).
 
     Args:

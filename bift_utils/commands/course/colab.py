@@ -47,7 +47,7 @@ def stamp_notebook(notebook: dict, name: str, repository: str, branch: str = "ma
     text = {"cell_type": "markdown", "id": IDS[0], "metadata": {}}
     set_source(text, TEXT)
     _shift_counts(notebook, 1)
-    install = {"cell_type": "code", "id": IDS[1], "metadata": {}, "outputs": []}
+    install: dict = {"cell_type": "code", "id": IDS[1], "metadata": {}, "outputs": []}
     install["execution_count"] = 1
     set_source(install, INSTALL.format(repository=repository, branch=branch))
     notebook["cells"][1:1] = [text, install]

@@ -86,8 +86,12 @@ def find_exercises(notebook: dict) -> list[Exercise]:
             if heading is None or stub is None or solution is None or not topics:
                 raise CourseError(f"The check {found[1]} has no heading, stub, topic or solution.")
             number, title, _, difficulty = heading.groups()
-            names = (number, title, int(difficulty), topics[0], *found.groups())
-            exercises.append(Exercise(*names, stub, i, solution))
+            check, function = found.groups()
+            exercises.append(
+                Exercise(
+                    number, title, int(difficulty), topics[0], check, function, stub, i, solution
+                )
+            )
         else:
             stub = i
     headings = re.findall(r"^### Exercise (\S+):", "\n".join(map(source, cells)), flags=re.M)

@@ -5,6 +5,7 @@ a page without a kernel shows its first state, and the line of text that belongs
 """
 
 import html
+from typing import Self
 
 import ipywidgets
 import matplotlib.pyplot as plt
@@ -62,7 +63,7 @@ class Explorer:
         self.said, line = text, f"{text} {measured}".strip()
         self.status.value = f"<p>{html.escape(line)}</p>"
 
-    def show(self) -> "Explorer":
+    def show(self) -> Self:
         """Display the controls, the line of text and the first figure."""
         figure = self.update()
         box = ipywidgets.VBox([*self.controls, self.status])

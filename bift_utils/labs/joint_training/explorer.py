@@ -12,7 +12,7 @@ from bift_utils.labs.core.explorer import Explorer, control_options
 from bift_utils.plotting.figures import COLOURS, WIDTH
 from bift_utils.results.grid import PLAIN, TEST_OVER_TRAIN, WEIGHTS, paired_differences, select
 
-HOW = {
+HOW: dict[str, dict] = {
     "both losses in one update": {},
     "alternating": {"schedule": "alternating"},
     "task-only finish": {"finish": "yes"},
@@ -48,11 +48,12 @@ class WeightExplorer(Explorer):
         setting = {"mlm_weight": self.weight.value, **HOW[self.how.value]}
         chosen = select(self.grid, setting)
         if not len(chosen):
-            return self.say(
+            self.say(
                 f"The grid has no run of “{self.how.value}” with λ = {self.weight.value:g}; it "
                 f"was run with λ = {self._weights_of(self.how.value)}. Move λ there. (The figure "
                 "shows the setting before.)"
             )
+            return None
         column, factor, unit, higher, decimals = MEASURES[self.measure.value]
         against = {key: setting[key] for key in setting if key == "learning_rate"} | PLAIN
         found = paired_differences(self.grid, setting, column, against, factor)

@@ -94,9 +94,11 @@ class MaskingPlayground(Explorer):
         """
         parts = [slider.value for slider in self.shares]
         if not self.text.value.strip():
-            return self.say("Type some words into the box.")
+            self.say("Type some words into the box.")
+            return None
         if not sum(parts):
-            return self.say("All three shares are 0; raise at least one.")
+            self.say("All three shares are 0; raise at least one.")
+            return None
         as_mask, as_random, as_kept = (part / sum(parts) for part in parts)
         config = MaskingConfig(
             self.config.mask_token_id,

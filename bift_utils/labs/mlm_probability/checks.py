@@ -352,10 +352,10 @@ def check_pseudo_likelihood(function: Callable) -> CheckResult:
                 model(tokens.index_fill(0, torch.tensor(i), vocab_size)[None])[0, i, tokens[i]]
                 for i in range(length)
             ]
-            mask_entries = sum(
+            entries = [
                 model(tokens.index_fill(0, torch.tensor(i), vocab_size)[None])[0, i, vocab_size]
                 for i in range(length)
-            )
+            ]
             _compare(
                 answer,
                 expected,
@@ -370,7 +370,7 @@ def check_pseudo_likelihood(function: Callable) -> CheckResult:
                     "A token that was hidden stayed hidden: start each time from the whole "
                     "sentence.": score(tokens, lambda i: slice(0, i + 1)),
                     "You read the entry of [MASK], not that of the hidden word: remember the word "
-                    "before you hide it.": mask_entries,
+                    "before you hide it.": torch.stack(entries).sum(),
                     "That is the mean a token; asked is the sum.": expected / length,
                     "You added probabilities; add their logarithms.": torch.stack(conditionals)
                     .exp()

@@ -101,11 +101,12 @@ class BayesExplorer(Explorer):
         try:
             parts = bayes_parts(self.language, corrupted, position, channel)
         except ValueError:
-            return self.say(
+            self.say(
                 f"“{sentence}” cannot occur with {self.channel.value}: no sentence of the language "
                 "could turn into it, so the evidence is 0 and Bayes' rule has no answer. (The "
                 "figure shows the sentence before.) Change a word, or put [MASK] in its place."
             )
+            return None
         answer = token_log_probabilities(model, corrupted)[0, position]
         self.distance = float(kl_divergence(parts["posterior"], answer))
         self.say(

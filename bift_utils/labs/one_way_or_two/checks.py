@@ -38,7 +38,7 @@ def _call(function: Callable, tensors: tuple[Tensor, ...], *others):
     return answer
 
 
-def _compare(answer: float, expected: float, near_misses: dict[str, float], said: str) -> None:
+def _compare(answer: float, expected: float, near_misses: dict, said: str) -> None:
     """Raise a `Mistake` with the cause whose value the answer has, unless it is right."""
     if abs(answer - expected) <= TOLERANCE:
         return

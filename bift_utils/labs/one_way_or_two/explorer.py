@@ -57,7 +57,7 @@ def plot_attention(
     axes = figure.add_axes((0.2, 0.2, 0.66, 0.7))
     mesh = axes.pcolormesh(weights.numpy(), cmap="Blues", vmin=0.0, vmax=limit)
     places = [i + 0.5 for i in range(len(tokens))]
-    style = {"family": "monospace", "fontsize": 8, "parse_math": False}
+    style: dict = {"family": "monospace", "fontsize": 8, "parse_math": False}
     axes.set_xticks(places, tokens, rotation=90, **style)
     axes.set_yticks(places, tokens, **style)
     axes.set(xlabel="token looked at", ylabel="token that looks")
@@ -94,7 +94,8 @@ class AttentionViewer(Explorer):
     def update(self) -> Figure | None:
         """Run the model on the sentence and draw the chosen table."""
         if not self.text.value.strip():
-            return self.say("Type some words into the box.")
+            self.say("Type some words into the box.")
+            return None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the text is cut is said below
             most = min(MOST_TOKENS, self.model.config.max_position_embeddings)

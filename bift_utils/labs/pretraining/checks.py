@@ -25,7 +25,7 @@ def _longest_first(word: str, vocabulary: set[str]) -> list[str]:
 
 
 _WATCH = {"watch", "w", "wa", "##a", "##able", "##t", "##c", "##h", "##ab", "##le", "un", "##watch"}
-_WORDPIECE = [  # word, vocabulary, what near misses give away
+_WORDPIECE: list[tuple[str, set[str], dict]] = [  # word, vocabulary, what near misses give away
     ("watch", _WATCH, {
         ("w", "##a", "##t", "##c", "##h"): "You took the shortest piece; the rule takes the "
         "longest that fits.",
@@ -251,7 +251,8 @@ def check_rate_factor(function: Callable) -> CheckResult:
 
 def check_diagnose(function: Callable) -> CheckResult:
     """Check exercise 04.5: `function(accuracy, commonest)` is the offset of the answers."""
-    cases = [  # accuracy by offset, commonest, answer, and what near misses give away
+    # accuracy by offset, commonest, answer, and what near misses give away
+    cases: list[tuple[dict[int, float], float, int | None, dict]] = [
         ({-2: 0.01, -1: 0.02, 0: 0.65, 1: 0.01}, 0.14, 0, {
             None: "0 is the offset of a healthy model, and 0 counts as False: is there an `or` or "
             "an `if` on the offset?",

@@ -24,13 +24,15 @@ class BlankFiller(Explorer):
     def update(self) -> Figure | None:
         """Ask the model for the blank and draw its best candidates; else say what is missing."""
         if not self.text.value.strip():
-            return self.say("Type some words into the box, with [MASK] in place of one.")
+            self.say("Type some words into the box, with [MASK] in place of one.")
+            return None
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # a cut text is no harm while the blank is read
                 found = fill_blank(self.model, self.tokenizer, self.text.value, self.top.value)
         except ValueError as error:
-            return self.say(str(error))
+            self.say(str(error))
+            return None
         best, share = next(iter(found.items()))
         self.say(self.text.value.replace(self.tokenizer.mask_token, best))
         return plot_bars(

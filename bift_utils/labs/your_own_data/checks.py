@@ -9,7 +9,9 @@ from bift_utils.labs.core.checks import CheckResult, Mistake, as_number, run_che
 def check_leaks(function: Callable) -> CheckResult:
     """Check exercise 08.1: `function(train, test)` finds test texts that training has seen."""
     train = ["It never came .", "great  lamp", "a lamp", "Where is it?"]
-    cases = [  # test texts, answer, and what each near miss gives away
+    cases: list[
+        tuple[list[str], list[int], dict]
+    ] = [  # test texts, answer, and what each near miss gives away
         (["a lamp", "a chair"], [0], {(2,): "Those are places in `train`; give those in `test`."}),
         (["a chair", "IT NEVER CAME ."], [1], {(): "Capitals do not make another text."}),
         (["great lamp", "a chair"], [0], {(): "Two spaces in a row read like one."}),
