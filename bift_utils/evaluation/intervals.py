@@ -26,7 +26,8 @@ def seed_interval(
         confidence: coverage, 0.95 by default.
 
     Raises:
-        ValueError: fewer than two values.
+        ValueError: fewer than two values, one that is no finite number, or a confidence that is no
+            share, such as 95.
 
     Source: Nadeau and Bengio 2003, section 3 (the correction). Introduced in notebook 06.
     """
@@ -34,7 +35,14 @@ def seed_interval(
 
     if len(values) < 2:
         raise ValueError(f"An interval over seeds needs two values or more, got {len(values)}.")
+    if not 0 < confidence < 1:
+        raise ValueError(f"The confidence was given as {confidence}; expected a share, as 0.95.")
     numbers = torch.tensor(values, dtype=torch.float64)
+    if not numbers.isfinite().all():
+        raise ValueError(
+            f"The values of the seeds are {list(values)}; expected finite numbers. Leave out the "
+            "seeds that have no result."
+        )
     mean, count = float(numbers.mean()), len(values)
     error = float(numbers.std()) * math.sqrt(1 / count + test_over_train)
     half = float(stats.t.ppf(0.5 + confidence / 2, count - 1)) * error
@@ -160,12 +168,12 @@ def compare(
         comparison hold by `holm` although all rows of this table were looked at?
 
     Raises:
-        ValueError: a comparison has fewer than two differences.
+        ValueError: the differences of a comparison are none for `seed_interval`.
 
     Introduced in notebook 06.
     """
     rows = []
-    for values in differences.values():
+    for values in map(list, differences.values()):  # a pandas column, too
         mean, low, high = seed_interval(values, test_over_train)
         p = p_value(values, test_over_train)
         rows.append({"mean": mean, "low": low, "high": high, "p": p})

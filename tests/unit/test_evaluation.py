@@ -155,6 +155,12 @@ def test_equal_values_have_an_interval_of_no_width():
     assert seed_interval([0.5, 0.5]) == (0.5, 0.5, 0.5)
 
 
+@pytest.mark.parametrize("confidence", [0.0, 1.0, 95])
+def test_a_confidence_is_a_share(confidence):
+    with pytest.raises(ValueError, match="expected a share"):
+        seed_interval([0.5, 0.6], confidence=confidence)
+
+
 @pytest.mark.parametrize("values", [[], [0.7]])
 def test_one_seed_has_no_interval(values):
     with pytest.raises(ValueError, match=f"needs two values or more, got {len(values)}"):

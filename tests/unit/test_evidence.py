@@ -2,6 +2,7 @@
 
 import math
 
+import pandas
 import pytest
 import torch
 from scipy import stats
@@ -124,8 +125,12 @@ def test_a_comparison_stands_by_holm_within_its_table():
     assert compare(differences)["stands"].to_dict() == {"close": True, "clear": True}
     more = compare({**differences, "none": [1.0, -1.0]})["stands"]
     assert more.to_dict() == {"close": False, "clear": True, "none": False}  # 0.046 > 0.05 / 2
+    column = pandas.Series([0.4, 0.1, 0.5, 0.2], index=[7, 8, 9, 10])
+    assert compare({"close": column}).equals(compare({"close": column.tolist()}))
     with pytest.raises(ValueError, match="two values or more, got 1"):
         compare({"one": [0.1]})
+    with pytest.raises(ValueError, match="expected finite numbers"):
+        compare({"lost": [0.1, float("nan"), 0.2]})
 
 
 def test_holm_stops_at_the_first_that_does_not_stand():
