@@ -171,12 +171,12 @@ class TokenCollator:
 
     def __call__(self, examples: Sequence[dict]) -> dict[str, Tensor]:
         for i, example in enumerate(examples):
-            tokens, labels = len(example["input_ids"]), len(example["labels"])
-            if tokens != labels:
+            tokens, answers = len(example["input_ids"]), len(example["labels"])
+            if tokens != answers:
                 raise ValueError(
-                    f"Example {i} of the batch has {tokens} tokens and {labels} labels; expected "
+                    f"Example {i} of the batch has {tokens} tokens and {answers} labels; expected "
                     f"one label a token. Give tokens without an answer the label {IGNORE_INDEX}."
                 )
         batch = pad_batch([example["input_ids"] for example in examples], self.pad_token_id)
-        padded = pad_batch([example["labels"] for example in examples], IGNORE_INDEX)
-        return {**batch, "labels": padded["input_ids"]}
+        labels = pad_batch([example["labels"] for example in examples], IGNORE_INDEX)
+        return {**batch, "labels": labels["input_ids"]}
