@@ -35,7 +35,3 @@ def test_link(name, anchor):
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     headings = [h.strip().replace(" ", "-") for h in re.findall(r"^#+ (.*)$", text, flags=re.M)]
     assert anchor in headings
-
-
-def test_there_are_links():
-    assert len(LINKS) >= 3

@@ -1,23 +1,18 @@
-"""The arithmetic of `benchmark.py`, with made-up timings; speed itself is measured by hand."""
-
-import json
+"""The parts of the benchmarks that can be wrong; speed itself is measured by hand."""
 
 import benchmark
+import benchmark_joint
 import pytest
 import torch
 from benchmark import Ratio, TwoPasses, median_speed, spread_batches, take_turns
 
 from bift_utils.data import batches as data
+from bift_utils.masking.collators import JointCollator
+from bift_utils.runtime import make_generator
+from bift_utils.training.loop import training_step
 
 
-def test_the_median_leaves_out_the_warm_up_and_outliers():
-    steps = [(100, 1000.0), (100, 1.0), (100, 2.0), (300, 1.0)]  # the first one is the warm-up
-    assert median_speed(steps) == 100.0
-    with pytest.raises(ValueError, match="1 rounds were measured; expected more than 1"):
-        median_speed(steps[:1])
-
-
-def test_contenders_take_turns_and_are_timed_alone():
+def test_contenders_take_turns_and_the_median_leaves_out_the_warm_up():
     ticks, order = iter([0, 1, 10, 13, 20, 22, 30, 35]), []
 
     def contender(name, work):
@@ -26,39 +21,19 @@ def test_contenders_take_turns_and_are_timed_alone():
     steps = take_turns({"a": contender("a", 7), "b": contender("b", 8)}, 2, lambda: next(ticks))
     assert order == ["a", "b", "a", "b"]
     assert steps == {"a": [(7, 1), (7, 2)], "b": [(8, 3), (8, 5)]}
+    assert median_speed(steps["b"]) == 8 / 5
+    assert median_speed([(100, 1000.0), (100, 1.0), (100, 2.0), (300, 1.0)]) == 100.0
 
 
-def test_a_ratio_knows_its_goal():
-    reached = Ratio("step", "tokens/s", 4400.0, 2000.0, 2.2)
-    missed = Ratio("step", "tokens/s", 4399.0, 2000.0, 2.2)
-    assert reached.reached and not missed.reached
-    assert reached.line() == "step: 4,400 against 2,000 tokens/s, 2.20 × (goal 2.2 ×: reached)"
-    assert missed.line().endswith("MISSED)")
-
-
-@pytest.mark.parametrize("speeds, status", [((30.0, 10.0), 0), ((19.0, 10.0), 1)])
-def test_status_and_file(speeds, status, monkeypatch, tmp_path, capsys):
-    def compare(rounds, clock):
-        assert rounds == 5
-        return [Ratio("fine", "u/s", 2.0, 1.0, 1.0), Ratio("other", "u/s", *speeds, 2.0)]
-
-    monkeypatch.setattr(benchmark, "COMPARISONS", {"joint": compare})
-    path = tmp_path / "speed.json"
-    assert benchmark.main(["--rounds", "5", "--json", str(path)]) == status
-    written = json.loads(path.read_text(encoding="utf-8"))
-    assert [row["ratio"] for row in written["ratios"]] == [2.0, speeds[0] / speeds[1]]
-    assert [row["reached"] for row in written["ratios"]] == [True, not status]
-    assert written["clock"] == "wall" and written["environment"]["torch"]
-    assert capsys.readouterr().out.count("goal") == 2
-
-
-def test_only_one_comparison(monkeypatch, capsys):
-    def never(rounds, clock):
-        raise AssertionError("not asked for")
-
-    ratios = {"joint": never, "masking": lambda *_: [Ratio("m", "u/s", 2.0, 1.0, 1.0)]}
-    monkeypatch.setattr(benchmark, "COMPARISONS", ratios)
-    assert benchmark.main(["--only", "masking"]) == 0
+@pytest.mark.parametrize("speed, status", [(0.96, 0), (0.94, 1)])
+@pytest.mark.parametrize("tool", [benchmark, benchmark_joint])
+def test_a_missed_goal_is_said_and_shows_in_the_status(tool, speed, status, monkeypatch, capsys):
+    ratio = Ratio("step", "tokens/s", 1000 * speed, 1000.0, 0.95)
+    monkeypatch.setattr(tool, "COMPARISONS", {"step": lambda rounds, clock: [ratio]})
+    assert tool.main(["--only", "step"]) == status
+    verdict = "MISSED" if status else "reached"
+    assert f"step: {1000 * speed:.0f} against 1,000 tokens/s" in (said := capsys.readouterr().out)
+    assert f"{speed:.2f} × (goal 0.95 ×: {verdict})" in said
 
 
 def test_the_batches_of_a_round_stand_for_a_whole_pass():
@@ -87,3 +62,12 @@ def test_the_ordinary_way_shares_one_encoder_and_ties_its_words(tokenizer, texts
     before = words.detach().clone()
     assert ordinary() == 32
     assert not torch.equal(before, words)
+
+
+def test_the_trainer_is_given_the_loss_of_the_package(tokenizer, tiny_model, texts, labels):
+    collator = JointCollator(tokenizer, make_generator(1), 0.3)
+    encoded = data.encode_texts(tokenizer, texts, labels)
+    batch = collator([encoded[i] for i in range(len(encoded))])
+    tiny_model.eval()
+    theirs = benchmark_joint.JointLoss(tiny_model)(**batch)["loss"]
+    assert torch.equal(theirs, training_step(tiny_model, batch, benchmark_joint.WEIGHT)["loss"])

