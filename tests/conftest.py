@@ -1,5 +1,6 @@
 """Shared fixtures: a tiny tokenizer and a tiny model. The hooks are in the folder above."""
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from tiny import tiny_config
@@ -39,6 +40,12 @@ def on_the_cpu():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.cuda, "is_available", lambda: False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def figures_are_closed():
+    yield
+    plt.close("all")
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,7 @@ from bift_utils.plotting.text import figure_text
 
 @pytest.fixture
 def axes():
-    figure, axes = plt.subplots()
-    yield axes
-    plt.close(figure)
+    return plt.subplots()[1]
 
 
 def test_what_is_dashed_has_numbers_and_what_is_measured_none():

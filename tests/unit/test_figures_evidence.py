@@ -1,16 +1,9 @@
 """The figures of notebook 07 show what they were given."""
 
-import matplotlib.pyplot as plt
 import pandas
 import pytest
 
 from bift_utils.labs.does_it_help import figures as evidence
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def lines(axes, style):

@@ -1,18 +1,10 @@
 """The figures of notebook 05 show what they were given."""
 
-import matplotlib.pyplot as plt
 import numpy
-import pytest
 import torch
 
 from bift_utils import plotting
 from bift_utils.labs.classifier_heads import figures as heads
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def texts(figure):

@@ -1,16 +1,9 @@
 """The figures of notebook 06 show what they were given."""
 
-import matplotlib.pyplot as plt
 import pandas
 import pytest
 
 from bift_utils.labs.joint_training import figures as joint
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def dashed(axes, style="--"):

@@ -1,16 +1,9 @@
 """The figures of notebook 01 draw what they are given, with the exact lines dashed."""
 
 import pytest
-from matplotlib import pyplot as plt
 
 from bift_utils.labs.one_way_or_two import figures as language
 from bift_utils.plotting.figures import COLOURS
-
-
-@pytest.fixture(autouse=True)
-def close():
-    yield
-    plt.close("all")
 
 
 def lines(axes, style):

@@ -2,18 +2,11 @@
 
 import pytest
 import torch
-from matplotlib import pyplot as plt
 
 from bift_utils import plotting
 from bift_utils.evaluation.calibration import reliability_bins
 from bift_utils.labs.mlm_probability import figures as posterior
 from bift_utils.plotting.figures import COLOURS
-
-
-@pytest.fixture(autouse=True)
-def close():
-    yield
-    plt.close("all")
 
 
 def test_the_second_bar_is_as_long_as_the_evidence():

@@ -25,7 +25,6 @@ def backend():
     with matplotlib.rc_context():
         plt.switch_backend("agg")
         yield
-    plt.close("all")
 
 
 def texts(axes):

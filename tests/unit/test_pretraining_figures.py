@@ -1,17 +1,6 @@
-import matplotlib
-
-matplotlib.use("agg")
-
-import matplotlib.pyplot as plt
 import pytest
 
 from bift_utils.labs.pretraining.figures import plot_by_group, plot_log, plot_run
-
-
-@pytest.fixture(autouse=True)
-def close():
-    yield
-    plt.close("all")
 
 
 def heights(axes, style):

@@ -143,7 +143,6 @@ def test_controls_have_labels_and_keys(playground):
 
 
 def test_the_figure_is_shown_once_and_needs_no_kernel(tokenizer, monkeypatch):
-    plt.close("all")
     shown = []
 
     def display(thing, **options):

@@ -1,4 +1,3 @@
-import matplotlib.pyplot as plt
 import pytest
 from test_widgets import Handle
 
@@ -13,8 +12,7 @@ GRID = load_grid()
 def explorer():
     explorer = WeightExplorer(GRID)
     explorer.handle = Handle()
-    yield explorer
-    plt.close("all")
+    return explorer
 
 
 def seeds_of(figure):
