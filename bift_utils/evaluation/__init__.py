@@ -1,6 +1,9 @@
 """Measuring: predictions and metrics, exact references, baselines, calibration, intervals, cost."""
 
-from bift_utils.evaluation.ask import fill_blank, judge_texts
+from bift_utils.evaluation.ask import (
+    fill_blank,
+    judge_texts,
+)
 from bift_utils.evaluation.baselines import (
     bag_of_words_probabilities,
     binary_counter,
@@ -15,12 +18,19 @@ from bift_utils.evaluation.calibration import (
 )
 from bift_utils.evaluation.exact import (
     evaluate_heads,
+    everywhere,
     kl_divergence,
     pseudo_log_likelihood,
     token_log_probabilities,
 )
-from bift_utils.evaluation.floors import context_free_loss, unigram_loss
-from bift_utils.evaluation.flops import FlopMeter, forward_flops
+from bift_utils.evaluation.floors import (
+    context_free_loss,
+    unigram_loss,
+)
+from bift_utils.evaluation.flops import (
+    FlopMeter,
+    forward_flops,
+)
 from bift_utils.evaluation.gradients import (
     LOSSES,
     batch_cosines,
@@ -38,14 +48,26 @@ from bift_utils.evaluation.intervals import (
     two_way_interval,
     verdict,
 )
-from bift_utils.evaluation.metrics import classification_metrics, evaluate_sequence
+from bift_utils.evaluation.metrics import (
+    classification_metrics,
+    evaluate_sequence,
+)
 from bift_utils.evaluation.predict import (
+    at_blanks,
+    at_labels,
     evaluate_masked_lm,
+    for_all_rows,
+    predict,
     predict_classes,
     tag_log_probabilities,
     validation_batches,
 )
-from bift_utils.evaluation.sides import SIDES, answer_each, influence, keep_sides
+from bift_utils.evaluation.sides import (
+    SIDES,
+    answer_each,
+    influence,
+    keep_sides,
+)
 
 __all__ = [
     "LOSSES",
@@ -53,6 +75,8 @@ __all__ = [
     "FlopMeter",
     "ReliabilityBins",
     "answer_each",
+    "at_blanks",
+    "at_labels",
     "bag_of_words_probabilities",
     "batch_cosines",
     "binary_counter",
@@ -62,9 +86,11 @@ __all__ = [
     "evaluate_heads",
     "evaluate_masked_lm",
     "evaluate_sequence",
+    "everywhere",
     "expected_calibration_error",
     "f1_gap_interval",
     "fill_blank",
+    "for_all_rows",
     "forward_flops",
     "gradient_cosines",
     "holm",
@@ -77,6 +103,7 @@ __all__ = [
     "majority_accuracy",
     "nbsvm_probabilities",
     "p_value",
+    "predict",
     "predict_classes",
     "prediction_interval",
     "pseudo_log_likelihood",

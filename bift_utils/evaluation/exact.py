@@ -6,9 +6,9 @@ Shapes: N sentences, T positions, V tokens.
 import torch
 from torch import Tensor
 
-from bift_utils.evaluation.predict import predict_classes
+from bift_utils.evaluation.predict import predict, predict_classes
 from bift_utils.languages.batches import KnownTest
-from bift_utils.models.joint import BertForJointTraining, evaluating
+from bift_utils.models.joint import BertForJointTraining
 
 
 def token_log_probabilities(model: BertForJointTraining, corrupted: Tensor) -> Tensor:
@@ -18,13 +18,18 @@ def token_log_probabilities(model: BertForJointTraining, corrupted: Tensor) -> T
 
     Introduced in notebook 03.
     """
-    rows = []
-    with evaluating(model):
-        for part in corrupted.to(model.device).split(1024):
-            everywhere = torch.ones_like(part, dtype=torch.bool)
-            logits = model(part, masked_positions=everywhere)["mlm_logits"]
-            rows.append(logits.double().log_softmax(-1).view(*part.shape, -1).cpu())
-    return torch.cat(rows)
+    batches = (
+        {"input_ids": part, "attention_mask": torch.ones_like(part)}
+        for part in corrupted.split(1024)
+    )
+    rows = predict(model, batches, everywhere)
+    logits = torch.cat([found["mlm_logits"].cpu() for _, found in rows]).double()
+    return logits.log_softmax(-1).view(*corrupted.shape, -1)
+
+
+def everywhere(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Ask the masked-LM head at every position."""
+    return {"masked_positions": torch.ones_like(batch["input_ids"], dtype=torch.bool)}
 
 
 def kl_divergence(exact: Tensor, log_probabilities: Tensor) -> Tensor:

@@ -41,12 +41,13 @@ class FlopMeter:
     Attributes:
         flops: operations so far, forward and backward.
         tokens: tokens read so far, without padding.
+        rows: rows read so far.
 
     Introduced in notebook 07.
     """
 
     def __init__(self, model):
-        self.model, self.flops, self.tokens = model, 0, 0
+        self.model, self.flops, self.tokens, self.rows = model, 0, 0, 0
 
     def __enter__(self) -> "FlopMeter":
         self.hook = self.model.register_forward_pre_hook(self._count, with_kwargs=True)
@@ -61,8 +62,9 @@ class FlopMeter:
         ids, mask = inputs[0], inputs[1]
         blanks, rows = (
             0 if chosen is None else int(torch.count_nonzero(chosen))
-            for chosen in (options.get("masked_positions"), options.get("sequence_rows"))
+            for chosen in (options.get("masked_positions"), options.get("classified"))
         )
         sentences, length = ids.shape
         self.flops += 3 * forward_flops(model.config, sentences, length, blanks, rows)
         self.tokens += int(mask.sum())
+        self.rows += len(ids)

@@ -1,6 +1,6 @@
-"""The prediction loops: what a model answers at blanks, for rows and for tokens."""
+"""The prediction loop: what a model answers at blanks, for rows and for tokens."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -10,7 +10,6 @@ from bift_utils.data.batches import IGNORE_INDEX, move_batch, pad_batch
 from bift_utils.data.corpus import HELD_OUT_SEED, make_windows
 from bift_utils.masking.tokens import MaskingConfig, mask_tokens
 from bift_utils.models.joint import evaluating
-from bift_utils.models.token_tagging import BertForTokenTagging
 from bift_utils.runtime import make_generator
 from bift_utils.training.losses import masked_lm_loss
 
@@ -48,7 +47,42 @@ def validation_batches(
     return batches
 
 
-def evaluate_masked_lm(model, batches: Iterable[dict[str, torch.Tensor]]) -> dict[str, float]:
+def predict(
+    model,
+    batches: Iterable[dict[str, Tensor]],
+    ask: Callable[[dict[str, Tensor]], dict[str, Tensor]],
+) -> Iterator[tuple[dict[str, Tensor], dict[str, Tensor]]]:
+    """Yield each batch, on the model's device, with what the model answers; nothing is changed.
+
+    Args:
+        model: a `BertForJointTraining`.
+        batches: dicts with `input_ids` and `attention_mask`, both (B, T).
+        ask: returns the model's `masked_positions` or `classified` for a batch.
+
+    Introduced in notebook 05.
+    """
+    with evaluating(model):
+        for batch in batches:
+            batch = move_batch(batch, model.device)
+            yield batch, model(batch["input_ids"], batch["attention_mask"], **ask(batch))
+
+
+def at_blanks(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Ask the masked-LM head at every position that has a label."""
+    return {"masked_positions": batch["mlm_labels"] != IGNORE_INDEX}
+
+
+def for_all_rows(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Ask the classifier for every row."""
+    return {"classified": torch.ones_like(batch["input_ids"][:, 0], dtype=torch.bool)}
+
+
+def at_labels(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Ask the classifier wherever there is a label: a row's, or a token's."""
+    return {"classified": batch["labels"] != IGNORE_INDEX}
+
+
+def evaluate_masked_lm(model, batches: Iterable[dict[str, Tensor]]) -> dict[str, float]:
     """Measure the masked-LM head on batches that are already masked.
 
     The masks are part of the batches, drawn once by a seed: two evaluations of one model agree,
@@ -64,53 +98,31 @@ def evaluate_masked_lm(model, batches: Iterable[dict[str, torch.Tensor]]) -> dic
     Introduced in notebook 04.
     """
     total, right, blanks = 0.0, 0, 0
-    with evaluating(model):
-        for batch in batches:
-            batch = move_batch(batch, model.device)
-            positions = batch["mlm_labels"] != IGNORE_INDEX
-            answers = batch["mlm_labels"][positions]
-            logits = model(batch["input_ids"], batch["attention_mask"], masked_positions=positions)[
-                "mlm_logits"
-            ]
-            total += float(masked_lm_loss(logits, answers)) * len(answers)
-            right += int((logits.argmax(-1) == answers).sum())
-            blanks += len(answers)
+    for batch, outputs in predict(model, batches, at_blanks):
+        answers = batch["mlm_labels"][batch["mlm_labels"] != IGNORE_INDEX]
+        total += float(masked_lm_loss(outputs["mlm_logits"], answers)) * len(answers)
+        right += int((outputs["mlm_logits"].argmax(-1) == answers).sum())
+        blanks += len(answers)
     return {"loss": total / max(blanks, 1), "accuracy": right / max(blanks, 1), "blanks": blanks}
 
 
-def predict_classes(model, batches: Iterable[dict[str, torch.Tensor]]) -> torch.Tensor:
+def predict_classes(model, batches: Iterable[dict[str, Tensor]]) -> Tensor:
     """Return P(class given text) for every text, (B, K), in the order of the batches.
 
     Introduced in notebook 05.
     """
-    rows = []
-    with evaluating(model):
-        for batch in batches:
-            batch = move_batch(batch, model.device)
-            everyone = torch.ones(len(batch["input_ids"]), dtype=torch.bool, device=model.device)
-            logits = model(batch["input_ids"], batch["attention_mask"], sequence_rows=everyone)[
-                "sequence_logits"
-            ]
-            rows.append(logits.float().softmax(-1).cpu())
-    return torch.cat(rows)
+    rows = predict(model, batches, for_all_rows)
+    return torch.cat([found["class_logits"].float().softmax(-1).cpu() for _, found in rows])
 
 
-def tag_log_probabilities(
-    model: BertForTokenTagging, batches: Iterable[dict[str, Tensor]]
-) -> Tensor:
+def tag_log_probabilities(model, batches: Iterable[dict[str, Tensor]]) -> Tensor:
     """Return log P(label) of every labelled token, (N, K), float64 on the CPU, in reading order.
 
     Args:
-        model: the tagger.
+        model: a `BertForJointTraining` with `pooling="token"`.
         batches: dicts with `input_ids`, `attention_mask` and `labels`, all (B, T).
 
     Introduced in notebook 05.
     """
-    rows = []
-    with evaluating(model):
-        for batch in batches:
-            batch = move_batch(batch, model.device)
-            asked = batch["labels"] != IGNORE_INDEX
-            outputs = model(batch["input_ids"], batch["attention_mask"], sequence_rows=asked)
-            rows.append(outputs["sequence_logits"].double().log_softmax(-1).cpu())
-    return torch.cat(rows)
+    rows = predict(model, batches, at_labels)
+    return torch.cat([found["class_logits"].double().log_softmax(-1).cpu() for _, found in rows])

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from bift_utils.data.batches import IGNORE_INDEX, move_batch, pad_batch
-from bift_utils.models.joint import evaluating
+from bift_utils.data.batches import IGNORE_INDEX, pad_batch
+from bift_utils.evaluation.predict import at_blanks, predict
 
 SIDES = ("both", "left", "right", "none")
 
@@ -102,14 +102,13 @@ def answer_each(model, batch: dict[str, Tensor], size: int = 64) -> tuple[Tensor
     Introduced in notebook 01.
     """
     losses, best = [], []
-    with evaluating(model):
-        for start in range(0, len(batch["input_ids"]), size):
-            part = {key: value[start : start + size] for key, value in batch.items()}
-            part = move_batch(part, model.device)
-            asked = part["mlm_labels"] != IGNORE_INDEX
-            outputs = model(part["input_ids"], part["attention_mask"], masked_positions=asked)
-            logits = outputs["mlm_logits"].double()  # (blanks, V)
-            answers = part["mlm_labels"][asked]
-            losses.append(torch.nn.functional.cross_entropy(logits, answers, reduction="none"))
-            best.append(logits.argmax(-1))
+    parts = (
+        {key: value[start : start + size] for key, value in batch.items()}
+        for start in range(0, len(batch["input_ids"]), size)
+    )
+    for part, outputs in predict(model, parts, at_blanks):
+        logits = outputs["mlm_logits"].double()  # (blanks, V)
+        answers = part["mlm_labels"][part["mlm_labels"] != IGNORE_INDEX]
+        losses.append(torch.nn.functional.cross_entropy(logits, answers, reduction="none"))
+        best.append(logits.argmax(-1))
     return torch.cat(losses).cpu(), torch.cat(best).cpu()

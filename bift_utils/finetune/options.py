@@ -3,8 +3,8 @@
 import os
 from dataclasses import asdict, dataclass, fields
 
-from bift_utils.masking.collators import check_mlm_weight
 from bift_utils.models.export import check_exportable
+from bift_utils.training.losses import check_mlm_weight
 from bift_utils.training.options import TrainingConfig
 
 LEAST_UPDATES, MOST_EPOCHS = 200, 30  # a small table is read more often

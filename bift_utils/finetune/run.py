@@ -20,7 +20,7 @@ from bift_utils.finetune.report import (
     summary_lines,
 )
 from bift_utils.finetune.state import STATE, forget_state, keep_previous, open_state
-from bift_utils.finetune.texts import AskingRows, file_digest, prepare_texts
+from bift_utils.finetune.texts import file_digest, prepare_texts
 from bift_utils.masking.collators import JointCollator, MaskedLMCollator, SequenceCollator
 from bift_utils.models.checkpoints import load_model, load_tokenizer
 from bift_utils.models.export import export_for_transformers
@@ -153,10 +153,8 @@ class FinetuneRun:
     def train(self, state: Path):
         """Train with the state saved in a folder at each evaluation; return the history."""
         self.before, place, seed = self.evaluate(self.model), PartialState(), self.options.seed
-        collator = JointCollator(self.tokenizer, make_generator(seed, 1), self.weight)
-        loader = make_loader(
-            self.texts.encoded["train"], AskingRows(collator), self.options.batch_size, seed
-        )
+        collator = JointCollator(self.tokenizer, make_generator(seed, 1))
+        loader = make_loader(self.texts.encoded["train"], collator, self.options.batch_size, seed)
 
         def evaluate(model):
             if place.is_main_process:

@@ -38,32 +38,6 @@ class OwnTexts:
     warnings: list[str] = field(default_factory=list)
 
 
-class AskingRows:
-    """A collator whose batches keep only the rows that ask something.
-
-    A text without a class has no use for its clean row, nor one in which nothing was hidden for
-    its masked row. One row stays when none asks anything.
-
-    Args:
-        collator: makes batches with `labels` (R,) or `mlm_labels` (R, T), or both.
-
-    Introduced in notebook 08.
-    """
-
-    def __init__(self, collator):
-        self.collator = collator
-
-    def __call__(self, examples: Sequence[dict]) -> dict[str, torch.Tensor]:
-        batch = self.collator(examples)
-        asks = torch.zeros(len(batch["input_ids"]), dtype=torch.bool)
-        if "labels" in batch:
-            asks |= batch["labels"] != IGNORE_INDEX
-        if "mlm_labels" in batch:
-            asks |= (batch["mlm_labels"] != IGNORE_INDEX).any(1)
-        asks[0] |= not asks.any()
-        return {key: value[asks] for key, value in batch.items()}
-
-
 def prepare_texts(
     table: TextTable, tokenizer, model: str, mlm_weight: float, max_length: int, seed: int
 ) -> OwnTexts:

@@ -36,7 +36,13 @@ from bift_utils.languages.families import (
     MarkovLanguage,
     Sample,
 )
-from bift_utils.languages.inference import ExactInference, Tables, backward, forward, mix_classes
+from bift_utils.languages.inference import (
+    ExactInference,
+    Tables,
+    backward,
+    forward,
+    mix_classes,
+)
 
 __all__ = [
     "BATCH",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bift_utils.data.batches import IGNORE_INDEX
 from bift_utils.languages.families import ClassConditionalLanguage, KnownLanguage, Sample
-from bift_utils.masking.collators import CLASSIFIER_INPUTS, check_mlm_weight
+from bift_utils.masking.collators import check_classifier_input, joint_batch
 from bift_utils.masking.tokens import MaskingConfig
 from bift_utils.runtime import make_generator
 
@@ -111,14 +111,12 @@ class JointLanguageBatches:
     """Labelled sentences, clean, and others with a blank: a loader for `training.train`.
 
     A batch holds `batch_size` of the labelled sentences and as many masked ones, in that order, so
-    that few labels can stand beside much text. With λ = 0 the masked rows are left out, with λ = 1
-    the clean ones. Which labelled sentences come when depends on `seed` alone, not on λ or on the
-    text beside them.
+    that few labels can stand beside much text. Which labelled sentences come when depends on `seed`
+    alone, not on the text beside them.
 
     Args:
         language: where fresh text comes from.
         labelled: the sentences with labels, drawn again and again.
-        mlm_weight: λ.
         steps: number of batches.
         batch_size: rows of each kind.
         seed: of the order, the fresh text and the blanks.
@@ -129,8 +127,8 @@ class JointLanguageBatches:
             for their class and for their blanks (Yao et al. 2022).
 
     Raises:
-        ValueError: λ is outside [0, 1], there is nothing to draw from, or the classifier's input
-            is neither "clean" nor "masked".
+        ValueError: there is nothing to draw from, or the classifier's input is neither "clean" nor
+            "masked".
 
     Introduced in notebook 06.
     """
@@ -139,7 +137,6 @@ class JointLanguageBatches:
         self,
         language: ClassConditionalLanguage,
         labelled: Sample,
-        mlm_weight: float,
         steps: int,
         batch_size: int = 32,
         seed: int = 0,
@@ -147,18 +144,13 @@ class JointLanguageBatches:
         corrupt: Corruption | None = None,
         classifier_input: str = "clean",
     ):
-        if classifier_input not in CLASSIFIER_INPUTS:
-            raise ValueError(
-                f"classifier_input was given as {classifier_input!r}; expected one of "
-                f"{CLASSIFIER_INPUTS}."
-            )
+        check_classifier_input(classifier_input)
         if not len(labelled.tokens) or (text is not None and not len(text)):
             raise ValueError(
                 "There are no sentences to draw from; expected at least one labelled sentence, "
                 "and at least one in `text` unless it is None."
             )
         self.language, self.labelled, self.text = language, labelled, text
-        self.mlm_weight = check_mlm_weight(mlm_weight)
         self.steps, self.batch_size, self.seed = steps, batch_size, seed
         self.corrupt = corrupt or (lambda t, g: hide_one(t, g, language.mask_token_id))
         self.classifier_input = classifier_input
@@ -169,21 +161,14 @@ class JointLanguageBatches:
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         order, text = make_generator(self.seed, 0), make_generator(self.seed, 1)
         for _ in range(self.steps):
-            parts = []
-            if self.mlm_weight < 1.0:
-                parts.append(self._labelled(order, text))
-            if self.mlm_weight > 0.0:
-                parts.append(self._masked(text))
-            batch = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
-            yield {**batch, "attention_mask": torch.ones_like(batch["input_ids"])}
+            yield joint_batch(self._labelled(order, text), self._masked(text))
 
     def _labelled(self, order: torch.Generator, text: torch.Generator) -> dict[str, Tensor]:
         chosen = torch.randint(len(self.labelled.tokens), (self.batch_size,), generator=order)
-        tokens, labels = self.labelled.tokens[chosen], self.labelled.labels[chosen]
-        answers = torch.full_like(tokens, IGNORE_INDEX)
+        tokens, classes = self.labelled.tokens[chosen], self.labelled.labels[chosen]
         if self.classifier_input == "masked":
-            tokens, answers = self.corrupt(tokens, text)
-        return {"input_ids": tokens, "mlm_labels": answers, "labels": labels}
+            return {**make_batch(*self.corrupt(tokens, text)), "labels": classes}
+        return {"input_ids": tokens, "attention_mask": torch.ones_like(tokens), "labels": classes}
 
     def _masked(self, generator: torch.Generator) -> dict[str, Tensor]:
         if self.text is None:
@@ -192,9 +177,7 @@ class JointLanguageBatches:
         else:
             chosen = torch.randint(len(self.text), (self.batch_size,), generator=generator)
             tokens = self.text[chosen]
-        corrupted, answers = self.corrupt(tokens, generator)
-        no_class = torch.full((len(tokens),), IGNORE_INDEX)
-        return {"input_ids": corrupted, "mlm_labels": answers, "labels": no_class}
+        return make_batch(*self.corrupt(tokens, generator))
 
 
 @dataclass(frozen=True, eq=False)

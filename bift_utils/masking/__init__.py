@@ -6,7 +6,8 @@ from bift_utils.masking.collators import (
     JointCollator,
     MaskedLMCollator,
     SequenceCollator,
-    check_mlm_weight,
+    check_classifier_input,
+    joint_batch,
 )
 from bift_utils.masking.tokens import (
     OUTCOMES,
@@ -25,8 +26,9 @@ __all__ = [
     "MaskedLMCollator",
     "MaskingConfig",
     "SequenceCollator",
-    "check_mlm_weight",
+    "check_classifier_input",
     "first_pieces",
+    "joint_batch",
     "mask_tokens",
     "outcomes",
     "zoo",

@@ -3,20 +3,10 @@
 from collections.abc import Sequence
 
 import torch
+from torch.nn.functional import pad
 
 from bift_utils.data.batches import IGNORE_INDEX, pad_batch
 from bift_utils.masking.tokens import MaskingConfig, mask_tokens
-
-
-def check_mlm_weight(mlm_weight: float) -> float:
-    """Return λ as a float, or raise `ValueError` unless 0 ≤ λ ≤ 1."""
-    if not 0.0 <= mlm_weight <= 1.0:
-        raise ValueError(
-            f"The MLM weight λ was given as {mlm_weight}; expected a number from 0 (task only) "
-            "to 1 (masked-LM only)."
-        )
-    return float(mlm_weight)
-
 
 CLASSIFIER_INPUTS = ("clean", "masked")  # what the classifier sees in joint training
 
@@ -62,55 +52,79 @@ class MaskedLMCollator:
         return batch
 
 
+def joint_batch(
+    clean: dict[str, torch.Tensor], masked: dict[str, torch.Tensor], pad_token_id: int = 0
+) -> dict[str, torch.Tensor]:
+    """Put clean rows that have a class above masked rows that have blanks: one batch, two kinds.
+
+    A row carries the labels that it has. Clean rows have `IGNORE_INDEX` all along `mlm_labels`
+    unless they bring blanks of their own; masked rows have it in place of a class. The shorter
+    kind is padded to the length of the longer.
+
+    Args:
+        clean: `input_ids`, `attention_mask` (B, S) and `labels` (B,); with `mlm_labels` (B, S),
+            these rows have blanks too.
+        masked: `input_ids`, `attention_mask` and `mlm_labels`, all (M, T).
+        pad_token_id: of the tokenizer.
+
+    Returns:
+        `input_ids`, `attention_mask` and `mlm_labels` (B + M, max(S, T)), and `labels` (B + M,).
+
+    Introduced in notebook 06.
+    """
+    padding = {"input_ids": pad_token_id, "attention_mask": 0, "mlm_labels": IGNORE_INDEX}
+    kinds = (
+        {"mlm_labels": torch.full_like(clean["input_ids"], IGNORE_INDEX), **clean},
+        {**masked, "labels": torch.full((len(masked["input_ids"]),), IGNORE_INDEX)},
+    )
+    longest = max(kind["input_ids"].shape[1] for kind in kinds)
+    batch = {}
+    for name, value in padding.items():
+        missing = [longest - kind[name].shape[1] for kind in kinds]
+        rows = [
+            pad(kind[name], (0, m), value=value) for kind, m in zip(kinds, missing, strict=True)
+        ]
+        batch[name] = torch.cat(rows)
+    return {**batch, "labels": torch.cat([kind["labels"] for kind in kinds])}
+
+
 class JointCollator:
     """Build the batch of both objectives: each text once clean for the task, once masked for MLM.
 
-    A row carries the labels that it has. Clean rows have a class in `labels` and `IGNORE_INDEX`
-    all along `mlm_labels`; masked rows have it the other way round. One encoder call serves both.
-    With λ = 0 the masked rows are left out, with λ = 1 the clean ones: what has no weight costs
-    no time and cannot change the result.
+    The batch does not know λ: both kinds of rows are always made (see `joint_batch`), and the step
+    leaves out what has no weight. One encoder call serves both.
 
     With `classifier_input="masked"` there are no clean rows: each masked row carries its class as
     well, and the classifier learns from text with holes (Yao et al. 2022), for half the compute.
 
     Returns a dict with `input_ids`, `attention_mask` and `mlm_labels` (R, T), and `labels` (R,);
-    R is 2B for clean input and 0 < λ < 1, and B otherwise.
+    R is 2B for clean input and B for masked.
 
     Raises:
-        ValueError: λ is outside [0, 1], or the classifier's input is neither "clean" nor "masked".
+        ValueError: the classifier's input is neither "clean" nor "masked".
 
     Introduced in notebook 06.
     """
 
     def __init__(
-        self,
-        tokenizer,
-        generator: torch.Generator,
-        mlm_weight: float,
-        classifier_input: str = "clean",
-        **rates,
+        self, tokenizer, generator: torch.Generator, classifier_input: str = "clean", **rates
     ):
-        self.mlm_weight = check_mlm_weight(mlm_weight)
-        if classifier_input not in CLASSIFIER_INPUTS:
-            raise ValueError(
-                f"classifier_input was given as {classifier_input!r}; expected one of "
-                f"{CLASSIFIER_INPUTS}."
-            )
+        check_classifier_input(classifier_input)
         self.classifier_input = classifier_input
         self.clean = SequenceCollator(tokenizer)
         self.masked = MaskedLMCollator(tokenizer, generator, **rates)
 
     def __call__(self, examples: Sequence[dict]) -> dict[str, torch.Tensor]:
+        masked = self.masked(examples)
         if self.classifier_input == "masked":
-            classes = torch.tensor([example["labels"] for example in examples])
-            return {**self.masked(examples), "labels": classes}
-        parts = []
-        if self.mlm_weight < 1.0:
-            clean = self.clean(examples)
-            clean["mlm_labels"] = torch.full_like(clean["input_ids"], IGNORE_INDEX)
-            parts.append(clean)
-        if self.mlm_weight > 0.0:
-            masked = self.masked(examples)
-            masked["labels"] = torch.full((len(examples),), IGNORE_INDEX)
-            parts.append(masked)
-        return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+            return {**masked, "labels": torch.tensor([example["labels"] for example in examples])}
+        return joint_batch(self.clean(examples), masked, self.clean.pad_token_id)
+
+
+def check_classifier_input(classifier_input: str) -> None:
+    """Raise `ValueError` unless the classifier's input is one that there is."""
+    if classifier_input not in CLASSIFIER_INPUTS:
+        raise ValueError(
+            f"classifier_input was given as {classifier_input!r}; expected one of "
+            f"{CLASSIFIER_INPUTS}."
+        )

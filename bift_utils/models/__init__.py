@@ -6,14 +6,17 @@ from bift_utils.models.checkpoints import (
     WEIGHT_FILES,
     find_checkpoint,
     load_model,
-    load_tagger,
     load_tokenizer,
     save_checkpoint,
 )
-from bift_utils.models.export import check_exportable, export_for_transformers
+from bift_utils.models.export import (
+    check_exportable,
+    export_for_transformers,
+)
 from bift_utils.models.joint import (
     POOLINGS,
     BertForJointTraining,
+    check_pooling,
     evaluating,
     new_model,
     pool,
@@ -26,7 +29,6 @@ from bift_utils.models.sharing import (
     independent_parts,
     share_layers,
 )
-from bift_utils.models.token_tagging import BertForTokenTagging
 
 __all__ = [
     "MINILM_SHA256",
@@ -34,16 +36,15 @@ __all__ = [
     "TOKENIZER_FILES",
     "WEIGHT_FILES",
     "BertForJointTraining",
-    "BertForTokenTagging",
     "PartlySharedModel",
     "check_exportable",
+    "check_pooling",
     "check_shared_layers",
     "evaluating",
     "export_for_transformers",
     "find_checkpoint",
     "independent_parts",
     "load_model",
-    "load_tagger",
     "load_tokenizer",
     "new_model",
     "pool",

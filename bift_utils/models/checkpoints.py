@@ -9,8 +9,7 @@ from pathlib import Path
 import torch
 from transformers import BertConfig, BertTokenizer
 
-from bift_utils.models.joint import POOLINGS, BertForJointTraining
-from bift_utils.models.token_tagging import BertForTokenTagging
+from bift_utils.models.joint import BertForJointTraining, check_pooling
 from bift_utils.runtime import quiet_libraries
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -153,8 +152,8 @@ def load_model(
     Args:
         name: see `find_checkpoint`.
         num_labels: K, the number of classes; None for the checkpoint's own, or 2.
-        pooling: "cls", "mean" or "pooler", see `models.pool`; None for the checkpoint's own, or
-            "mean".
+        pooling: "cls", "mean" or "pooler", see `models.pool`, or "token" to label every token; None
+            for the checkpoint's own, or "mean".
         dropout: rate inside the encoder and before the classifier; None keeps the checkpoint's.
 
     Raises:
@@ -163,8 +162,8 @@ def load_model(
     Introduced in notebook 00.
     """
     quiet_libraries()
-    if pooling not in (None, *POOLINGS):
-        raise ValueError(f"The pooling was given as {pooling!r}; expected one of {POOLINGS}.")
+    if pooling is not None:
+        check_pooling(pooling)
     folder = find_checkpoint(name)
     own = {} if num_labels is None else {"num_labels": num_labels}
     try:
@@ -249,29 +248,3 @@ def _forget_keys(path: Path, names: tuple[str, ...], **changed) -> None:
     values = json.loads(path.read_text(encoding="utf-8"))
     kept = {name: value for name, value in values.items() if name not in names}
     path.write_text(json.dumps({**kept, **changed}, indent=2) + "\n", encoding="utf-8")
-
-
-def load_tagger(
-    name: str | os.PathLike, num_labels: int, dropout: float | None = None
-) -> BertForTokenTagging:
-    """Load the encoder of a checkpoint under a fresh tagging head, in fp32.
-
-    The head is initialised from PyTorch's global seed.
-
-    Args:
-        name: see `models.find_checkpoint`.
-        num_labels: K, at least two.
-        dropout: rate inside the encoder and before the head; None keeps the checkpoint's.
-
-    Raises:
-        ValueError: fewer than two labels, or the checkpoint is damaged.
-
-    Introduced in notebook 05.
-    """
-    if num_labels < 2:
-        raise ValueError(f"num_labels was given as {num_labels}; expected 2 or more.")
-    donor = load_model(name, num_labels, dropout=dropout)
-    tagger = BertForTokenTagging(donor.config)
-    weights = {key: value for key, value in donor.bert.state_dict().items() if "pooler" not in key}
-    tagger.bert.load_state_dict(weights)
-    return tagger

@@ -13,7 +13,7 @@ from torch import nn
 from transformers import BertConfig, BertModel, BertPreTrainedModel
 from transformers.models.bert.modeling_bert import BertOnlyMLMHead
 
-POOLINGS = ("cls", "mean", "pooler")
+POOLINGS = ("cls", "mean", "pooler")  # a vector a row; "token" keeps one for each token
 
 
 def pool(
@@ -23,6 +23,7 @@ def pool(
 
     "cls" is the raw vector of [CLS] (the article's choice), "pooler" sends it through BERT's dense
     layer and tanh (what `BertForSequenceClassification` does), "mean" averages the real tokens.
+    ("token" makes no row vector: see `BertForJointTraining`.)
 
     Introduced in notebook 05.
     """
@@ -34,12 +35,21 @@ def pool(
     return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
 
 
+def check_pooling(pooling: str) -> None:
+    """Raise `ValueError` unless the pooling is one that there is."""
+    if pooling not in (*POOLINGS, "token"):
+        raise ValueError(
+            f"The pooling was given as {pooling!r}; expected one of {(*POOLINGS, 'token')}."
+        )
+
+
 class BertForJointTraining(BertPreTrainedModel):
-    """A shared encoder, a masked-LM head and a sequence-classification head.
+    """A shared encoder, a masked-LM head and a classification head.
 
     The masked-LM head is BERT's: dense, GELU, LayerNorm, then the transposed word embeddings (the
     weights are tied) plus a bias. The classification head is dropout and one affine map on the
-    pooled vector; `config.pooling` says how that vector is made.
+    pooled vector of a row; `config.pooling` says how that vector is made (see `pool`). With
+    `pooling="token"` it reads the vector of each token that has a label instead.
 
     Source: Devlin et al. 2019, sections 3 and 3.1; the article, sections 4.1 and 4.2.
     Introduced in notebook 06.
@@ -53,10 +63,7 @@ class BertForJointTraining(BertPreTrainedModel):
     def __init__(self, config: BertConfig):
         super().__init__(config)
         self.pooling = getattr(config, "pooling", "pooler")
-        if self.pooling not in POOLINGS:
-            raise ValueError(
-                f"The pooling was given as {self.pooling!r}; expected one of {POOLINGS}."
-            )
+        check_pooling(self.pooling)
         self.bert = BertModel(config)
         self.cls = BertOnlyMLMHead(config)
         dropout = config.classifier_dropout
@@ -77,7 +84,7 @@ class BertForJointTraining(BertPreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         token_type_ids: torch.Tensor | None = None,
         masked_positions: torch.Tensor | None = None,
-        sequence_rows: torch.Tensor | None = None,
+        classified: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
         """Encode every row once and apply each head only where it is asked for.
 
@@ -86,12 +93,13 @@ class BertForJointTraining(BertPreTrainedModel):
             attention_mask: (B, T), 1 for real tokens; all ones if left out.
             token_type_ids: (B, T), segment ids; zeros if left out.
             masked_positions: (B, T) bool, where to predict the token; None for nowhere.
-            sequence_rows: (B,) bool, which rows to classify; None for none.
+            classified: (B,) bool, which rows to classify, or with `pooling="token"` (B, T) bool,
+                which tokens; None for none.
 
         Returns:
             `hidden` (B, T, H); `mlm_logits` (N, V) for the N masked positions in reading order;
-            `sequence_logits` (R, K) for the R chosen rows. A head not asked for is absent, so its
-            parameters get no gradient at all.
+            `class_logits` (R, K) for the R chosen rows or tokens. A head not asked for is absent,
+            so its parameters get no gradient at all.
 
         Raises:
             ValueError: the rows are longer than the model has positions.
@@ -108,11 +116,11 @@ class BertForJointTraining(BertPreTrainedModel):
         outputs = {"hidden": hidden}
         if masked_positions is not None:
             outputs["mlm_logits"] = self.cls(hidden[masked_positions])  # (N, V)
-        if sequence_rows is not None:
-            pooled = pool(
-                hidden[sequence_rows], attention_mask[sequence_rows], self.pooling, self.bert.pooler
-            )
-            outputs["sequence_logits"] = self.classifier(self.dropout(pooled))  # (R, K)
+        if classified is not None:
+            pooled = hidden[classified]  # (R, T, H), or (R, H) for tokens
+            if self.pooling != "token":
+                pooled = pool(pooled, attention_mask[classified], self.pooling, self.bert.pooler)
+            outputs["class_logits"] = self.classifier(self.dropout(pooled))  # (R, K)
         return outputs
 
 

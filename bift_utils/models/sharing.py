@@ -58,7 +58,7 @@ class PartlySharedModel(nn.Module):
         attention_mask: torch.Tensor | None = None,
         token_type_ids: torch.Tensor | None = None,
         masked_positions: torch.Tensor | None = None,
-        sequence_rows: torch.Tensor | None = None,
+        classified: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
         """Arguments and result as those of `BertForJointTraining.forward`.
 
@@ -69,12 +69,12 @@ class PartlySharedModel(nn.Module):
         if token_type_ids is None:
             token_type_ids = torch.zeros_like(input_ids)
         inputs = (input_ids, attention_mask, token_type_ids)
-        for_task, for_mlm = self._rows(input_ids, masked_positions, sequence_rows)
+        for_task, for_mlm = self._rows(input_ids, masked_positions, classified)
         parts, outputs = [], {}
         if for_task.any():
             found = self.task_half(
                 *(tensor[for_task] for tensor in inputs),
-                sequence_rows=None if sequence_rows is None else sequence_rows[for_task],
+                classified=None if classified is None else classified[for_task],
             )
             parts.append((for_task, found))
         if for_mlm.any():
@@ -93,12 +93,12 @@ class PartlySharedModel(nn.Module):
             outputs |= found
         return {"hidden": hidden, **outputs}
 
-    def _rows(self, input_ids, masked_positions, sequence_rows):
+    def _rows(self, input_ids, masked_positions, classified):
         """Which rows each half reads, two masks (B,)."""
         nowhere = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
         if masked_positions is None:  # the task's half answers what no objective claims
             return ~nowhere, nowhere
-        for_task = nowhere if sequence_rows is None else sequence_rows
+        for_task = nowhere if classified is None else classified
         return for_task, ~for_task | masked_positions.any(1)
 
 

@@ -1,28 +1,39 @@
 """Training on both objectives: losses, options and schedules, the loop, saved state."""
 
-from bift_utils.training.history import BestWeights, History
-from bift_utils.training.loop import Run, make_optimizer, train, training_step, update
-from bift_utils.training.losses import joint_loss, masked_lm_loss, sequence_loss
+from bift_utils.training.history import (
+    BestWeights,
+    History,
+)
+from bift_utils.training.loop import (
+    NonFiniteLoss,
+    Run,
+    make_optimizer,
+    train,
+    training_step,
+    update,
+)
+from bift_utils.training.losses import (
+    check_mlm_weight,
+    joint_loss,
+    masked_lm_loss,
+    sequence_loss,
+)
 from bift_utils.training.options import (
     PRECISIONS,
-    SCHEDULES,
-    Batch,
     TrainingConfig,
-    Updates,
     alternating,
     count_updates,
     evaluation_turns,
     repeat,
-    rows_of,
     simultaneous,
     task_only,
 )
 from bift_utils.training.pieces import (
     ANSWERS,
     count_answers,
-    joint_backward,
-    share_of_loss,
+    needed_rows,
     split_batch,
+    take_rows,
 )
 from bift_utils.training.pretraining import (
     PretrainingConfig,
@@ -46,39 +57,37 @@ from bift_utils.training.state import (
 __all__ = [
     "ANSWERS",
     "PRECISIONS",
-    "SCHEDULES",
     "STOPPED_BY_HAND",
-    "Batch",
     "BestWeights",
     "History",
+    "NonFiniteLoss",
     "PretrainingConfig",
     "Run",
     "TrainingConfig",
-    "Updates",
     "alternating",
     "bert_config",
+    "check_mlm_weight",
     "count_answers",
     "count_updates",
     "evaluation_turns",
     "fingerprint",
-    "joint_backward",
     "joint_loss",
     "load_state",
     "make_optimizer",
     "make_optimizers",
     "masked_lm_loss",
+    "needed_rows",
     "pack",
     "random_state",
     "rate_factor",
     "repeat",
     "restore_random_state",
-    "rows_of",
     "save_state",
     "sequence_loss",
-    "share_of_loss",
     "signature",
     "simultaneous",
     "split_batch",
+    "take_rows",
     "task_only",
     "train",
     "training_step",

@@ -1,5 +1,6 @@
 """What a run leaves behind: its history, and the weights of its best evaluation."""
 
+import math
 from dataclasses import dataclass, field
 
 
@@ -46,7 +47,8 @@ class BestWeights:
     def update(self, model, step: int, measured: dict[str, float]) -> bool:
         """Take note of an evaluation; return True when it is time to stop."""
         score = (measured.get("accuracy", 0.0), -measured["loss"])
-        if self.score is None or score > self.score:
+        finite = all(math.isfinite(value) for value in score)  # NaN is never an improvement
+        if finite and (self.score is None or score > self.score):
             self.score, self.step, self.waited = score, step, 0
             self.weights = {name: value.clone() for name, value in model.state_dict().items()}
         else:

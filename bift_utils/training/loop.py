@@ -2,7 +2,9 @@
 
 import collections
 import itertools
+import math
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,13 +14,13 @@ from accelerate.utils import broadcast_object_list
 from tqdm.auto import tqdm
 from transformers import get_linear_schedule_with_warmup
 
-from bift_utils.data.batches import IGNORE_INDEX
+from bift_utils.data.batches import IGNORE_INDEX, move_batch
 from bift_utils.models.sharing import independent_parts
 from bift_utils.runtime import get_device
 from bift_utils.training.history import BestWeights, History
 from bift_utils.training.losses import joint_loss, masked_lm_loss, sequence_loss
 from bift_utils.training.options import TrainingConfig, count_updates, evaluation_turns, repeat
-from bift_utils.training.pieces import joint_backward
+from bift_utils.training.pieces import count_answers, needed_rows, split_batch
 from bift_utils.training.state import (
     STOPPED_BY_HAND,
     fingerprint,
@@ -32,17 +34,22 @@ from bift_utils.training.state import (
 )
 
 
-def training_step(model, batch: dict[str, torch.Tensor], mlm_weight: float) -> dict:
-    """Run the model once on a batch and return the losses; the caller does the rest.
+def training_step(
+    model, batch: dict[str, torch.Tensor], mlm_weight: float, answers: dict[str, int] | None = None
+) -> dict[str, torch.Tensor]:
+    """Run the model once on a batch and return L = λ·L_MLM + (1 − λ)·L_task and its parts.
 
-    Rows with `mlm_labels` go through the masked-LM head at those positions, rows with `labels`
-    through the classifier. A head whose weight is zero is not run at all.
+    Rows that nothing with a weight is asked of are left out before the encoder. The masked-LM head
+    answers at the positions that have a label, the classifier for the rows that have a class; a
+    head whose weight is zero is not run at all.
 
     Args:
         model: a `BertForJointTraining`.
-        batch: `input_ids`, `attention_mask`, and where they are needed `mlm_labels` (R, T) and
+        batch: `input_ids`, `attention_mask`, and where they have a weight `mlm_labels` (R, T) and
             `labels` (R,); see `masking.JointCollator`.
         mlm_weight: λ in [0, 1].
+        answers: for a part of a batch, `count_answers` of the whole batch, by which the losses are
+            then divided, so that the parts' losses add up to the whole batch's.
 
     Returns:
         `loss` (the weighted sum, with its graph), and `mlm_loss` and `task_loss` where they were
@@ -50,24 +57,23 @@ def training_step(model, batch: dict[str, torch.Tensor], mlm_weight: float) -> d
 
     Introduced in notebook 06.
     """
-    positions = rows = mlm = task = None
-    if mlm_weight > 0:
-        positions = batch["mlm_labels"] != IGNORE_INDEX
-    if mlm_weight < 1:
-        rows = batch["labels"] != IGNORE_INDEX
+    batch, answers = needed_rows(batch, mlm_weight), answers or {}
+    blanks = batch["mlm_labels"] != IGNORE_INDEX if mlm_weight > 0 else None  # (R, T)
+    classes = batch["labels"] != IGNORE_INDEX if mlm_weight < 1 else None  # (R,)
     outputs = model(
-        batch["input_ids"], batch["attention_mask"], masked_positions=positions, sequence_rows=rows
+        batch["input_ids"], batch["attention_mask"], masked_positions=blanks, classified=classes
     )
     losses = {}
-    if positions is not None:
-        mlm = losses["mlm_loss"] = masked_lm_loss(
-            outputs["mlm_logits"], batch["mlm_labels"][positions]
+    if blanks is not None:
+        losses["mlm_loss"] = masked_lm_loss(
+            outputs["mlm_logits"], batch["mlm_labels"][blanks], answers.get("mlm_loss")
         )
-    if rows is not None:
-        task = losses["task_loss"] = sequence_loss(
-            outputs["sequence_logits"], batch["labels"][rows]
+    if classes is not None:
+        losses["task_loss"] = sequence_loss(
+            outputs["class_logits"], batch["labels"][classes], answers.get("task_loss")
         )
-    return {"loss": joint_loss(mlm, task, mlm_weight), **losses}
+    loss = joint_loss(losses.get("mlm_loss"), losses.get("task_loss"), mlm_weight)
+    return {"loss": loss, **losses}
 
 
 def make_optimizer(model, config: TrainingConfig) -> torch.optim.AdamW:
@@ -95,7 +101,8 @@ def train(
     """Train a model in place on both objectives, simultaneously or alternating.
 
     With `evaluate`, the weights of the best evaluation are put back at the end. Stopping by hand
-    (an interrupt) ends the loop cleanly: the model and the history so far can be used.
+    (an interrupt) ends the loop cleanly: the model and the history so far can be used. So does a
+    loss that is no longer a finite number, once there is a best evaluation to go back to.
 
     With `checkpoint`, the whole state is saved there after each evaluation. The same call, with a
     model and a loader made anew in the same way, then goes on from there and ends with the same
@@ -113,8 +120,9 @@ def train(
         The history of the run.
 
     Raises:
-        ValueError: the state in `checkpoint` belongs to other options, another model or other
-            data, or there is no `evaluate`. Nothing is trained or overwritten then.
+        ValueError: the loader is empty; or the state in `checkpoint` belongs to other options,
+            another model or other data, or there is no `evaluate`. Nothing is trained then.
+        NonFiniteLoss: the loss was not a finite number before anything was evaluated.
 
     Source: the article, sections 3.3 and 4.3. Introduced in notebook 06.
     """
@@ -125,9 +133,15 @@ def train(
             run.stage(number, schedule, options)
     except KeyboardInterrupt:
         run.history.stopped = STOPPED_BY_HAND
+    except NonFiniteLoss as error:
+        run.stop_at(error)
     run.best.restore(model)
     run.history.best_step = run.best.step or len(run.history.steps)
     return run.history
+
+
+class NonFiniteLoss(ArithmeticError):
+    """The loss of an update is infinite or not a number."""
 
 
 class Run:
@@ -142,6 +156,8 @@ class Run:
                 "A checkpoint was asked for without evaluate; expected both, because the state is "
                 "saved after each evaluation. Pass a function that scores the validation texts."
             )
+        if not len(loader):
+            raise ValueError("The loader has no batch; expected at least one to train on.")
         self.loader, self.config, self.evaluate = loader, config, evaluate
         self.callbacks, self.checkpoint = callbacks, checkpoint
         self.history, self.best = History(), BestWeights(config.patience)
@@ -174,13 +190,21 @@ class Run:
         done = self.turns[-1]
         quiet = True if not self.accelerator.is_local_main_process else None
         for batch in tqdm(batches, total=turns, initial=done, disable=quiet):
-            for rows, weight in schedule(batch, self.turns[-1], options):
-                losses = update(self.model, optimizer, rows, options, self.accelerator, weight)
+            for weight in schedule(self.turns[-1], options):
+                losses = update(self.model, optimizer, batch, options, self.accelerator, weight)
                 rates.step()
                 self.note(weight, losses)
             self.turns[-1] += 1
             if self.turns[-1] in evaluate_at and self.score(batch, optimizer, rates):
                 break
+
+    def stop_at(self, error: "NonFiniteLoss") -> None:
+        """End the run with a sentence; what was best until then stays."""
+        step = len(self.history.steps) + 1
+        sentence = f"{error} at update {step}; lower the learning rate"
+        if not self.best.step:
+            raise NonFiniteLoss(f"{sentence}. Nothing was evaluated before that.") from error
+        self.history.stopped = f"{sentence}. The weights are those of update {self.best.step}"
 
     def note(self, weight: float, losses: dict[str, float]) -> None:
         """Add one update to the history."""
@@ -239,28 +263,42 @@ class Run:
 
 
 def update(
-    model, optimizer, batch, config: TrainingConfig, accelerator, mlm_weight: float | None = None
+    model, optimizer, batch, config: TrainingConfig, accelerator, mlm_weight: float
 ) -> dict[str, float]:
     """Take one optimiser step on one batch and return its losses as numbers.
 
-    λ is that of `config` unless `mlm_weight` is given, as a schedule does. The batch may be taken
-    in several passes and by several processes, see `training.joint_backward`.
+    Every process is given the same batch, takes its part, and may take it in several passes; all
+    losses are divided by the answers of the whole batch, so that the parts add up to it.
+
+    Raises:
+        NonFiniteLoss: the loss is not a finite number; the weights stay as they were.
     """
     model.train()
-    weight = config.mlm_weight if mlm_weight is None else mlm_weight
+    world, plain = accelerator.num_processes, accelerator.unwrap_model(model)
     half = torch.autocast(accelerator.device.type, torch.bfloat16, config.precision == "bf16")
-    parts = independent_parts(accelerator.unwrap_model(model))
-
-    def step(model, rows, weight):
-        with half:  # around one forward pass only: a longer one would keep stale casts of weights
-            return training_step(model, rows, weight)
-
-    # what shares nothing needs no weights: each half descends on its own loss, whatever λ
-    losses = joint_backward(
-        step, model, batch, weight, accelerator, config.accumulate, weighted=len(parts) == 1
-    )
-    for parameters in parts:
+    shared = len(independent_parts(plain)) == 1
+    answers = count_answers(batch)
+    parts = split_batch(batch, world * config.accumulate)[accelerator.process_index :: world]
+    sums: dict[str, torch.Tensor] = {}
+    for i, part in enumerate(parts):
+        part = move_batch(part, accelerator.device)
+        last = i == len(parts) - 1  # processes exchange gradients in the last pass only
+        with nullcontext() if last else accelerator.no_sync(model):
+            with half:  # around one forward pass only: a longer one keeps stale casts of weights
+                losses = training_step(model, part, mlm_weight, answers)
+            # what shares nothing needs no λ: each half descends on its own loss
+            own = [loss for name, loss in losses.items() if name != "loss"]
+            down = losses["loss"] if shared else sum(own)
+            accelerator.backward(down * world)  # gradients are averaged over processes
+        for name, value in losses.items():
+            sums[name] = sums.get(name, 0.0) + value.detach()
+    sums = accelerator.reduce(sums, "sum") if world > 1 else sums
+    found = {name: float(value) for name, value in sums.items()}
+    if not math.isfinite(found["loss"]):
+        optimizer.zero_grad()
+        raise NonFiniteLoss(f"The loss became {found['loss']}")
+    for parameters in independent_parts(plain):
         accelerator.clip_grad_norm_(parameters, config.max_grad_norm)
     optimizer.step()
     optimizer.zero_grad()
-    return {name: float(value) for name, value in losses.items()}
+    return found

@@ -4,10 +4,11 @@ import torch
 from torch.nn import functional
 
 from bift_utils.data.batches import IGNORE_INDEX
-from bift_utils.masking.collators import check_mlm_weight
 
 
-def masked_lm_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def masked_lm_loss(
+    logits: torch.Tensor, labels: torch.Tensor, answers: int | None = None
+) -> torch.Tensor:
     """Cross-entropy in nats, averaged over the labelled positions; 0 when there is none.
 
     Position i of `logits` is scored against position i of `labels`: nothing is shifted, because a
@@ -16,6 +17,8 @@ def masked_lm_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     Args:
         logits: (..., V), scores over the vocabulary.
         labels: (...), token ids; `IGNORE_INDEX` where nothing is asked.
+        answers: what the sum is divided by. None takes the labelled positions of `labels`; for a
+            part of a batch give those of the whole batch, and the parts' losses add up to its own.
 
     Raises:
         ValueError: the shapes do not match.
@@ -31,16 +34,18 @@ def masked_lm_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     total = functional.cross_entropy(
         logits.flatten(0, -2).float(), labels.flatten(), ignore_index=IGNORE_INDEX, reduction="sum"
     )
-    # a mean over nothing would be 0 / 0 = NaN, and 0 * NaN is NaN again in the joint loss
-    return total / (labels != IGNORE_INDEX).sum().clamp(min=1)
+    return _mean(total, labels, answers)
 
 
-def sequence_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def sequence_loss(
+    logits: torch.Tensor, labels: torch.Tensor, answers: int | None = None
+) -> torch.Tensor:
     """Cross-entropy in nats, averaged over the labelled sentences; 0 when there is none.
 
     Args:
         logits: (B, K), scores over the classes.
         labels: (B,), class ids 0…K−1; `IGNORE_INDEX` for a sentence without a label.
+        answers: what the sum is divided by, as in `masked_lm_loss`.
 
     Raises:
         ValueError: the shapes do not match, or a label is not one of 0…K−1.
@@ -52,11 +57,27 @@ def sequence_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
             f"sequence_loss got logits of shape {tuple(logits.shape)} and labels of shape "
             f"{tuple(labels.shape)}; expected one label per row of logits."
         )
-    answered = labels != IGNORE_INDEX
     total = functional.cross_entropy(
         logits.float(), labels, ignore_index=IGNORE_INDEX, reduction="sum"
     )
-    return total / answered.sum().clamp(min=1)
+    return _mean(total, labels, answers)
+
+
+def _mean(total: torch.Tensor, labels: torch.Tensor, answers: int | None) -> torch.Tensor:
+    # a mean over nothing would be 0 / 0 = NaN, and 0 * NaN is NaN again in the joint loss
+    if answers is None:
+        return total / (labels != IGNORE_INDEX).sum().clamp(min=1)
+    return total / max(answers, 1)
+
+
+def check_mlm_weight(mlm_weight: float) -> float:
+    """Return λ as a float, or raise `ValueError` unless 0 ≤ λ ≤ 1."""
+    if not 0.0 <= mlm_weight <= 1.0:
+        raise ValueError(
+            f"The MLM weight λ was given as {mlm_weight}; expected a number from 0 (task only) "
+            "to 1 (masked-LM only)."
+        )
+    return float(mlm_weight)
 
 
 def joint_loss(

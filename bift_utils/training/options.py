@@ -1,30 +1,25 @@
 """Options of a run, and its schedule: simultaneous, alternating, and the task-only finish.
 
-A schedule turns one batch of a loader into the updates made with it, each a batch and its λ.
+A schedule says which updates are made with one batch of a loader: the λ of each, in their order.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-import torch
+from bift_utils.training.losses import check_mlm_weight
 
-from bift_utils.data.batches import IGNORE_INDEX
-from bift_utils.masking.collators import check_mlm_weight
-
-Batch = dict[str, torch.Tensor]
-Updates = list[tuple[Batch, float]]
 PRECISIONS = ("fp32", "bf16")
 
 
-def simultaneous(batch: Batch, turn: int, config) -> Updates:
+def simultaneous(turn: int, config) -> list[float]:
     """One update a batch, on the weighted sum of both losses.
 
     Introduced in notebook 06.
     """
-    return [(batch, config.mlm_weight)]
+    return [config.mlm_weight]
 
 
-def alternating(batch: Batch, turn: int, config) -> Updates:
+def alternating(turn: int, config) -> list[float]:
     """A task update a batch, and a masked-LM update after every k-th one.
 
     k is `config.task_updates_per_mlm`. λ weighs nothing here: each update has one loss, and Adam
@@ -32,21 +27,18 @@ def alternating(batch: Batch, turn: int, config) -> Updates:
 
     Source: the article, section 3.3; Yao et al. 2022 alternate batches. Introduced in notebook 06.
     """
-    updates = [(rows_of(batch, "task"), 0.0)]
-    if (turn + 1) % config.task_updates_per_mlm == 0:
-        updates.append((rows_of(batch, "mlm"), 1.0))
-    return updates
+    return [0.0, 1.0] if (turn + 1) % config.task_updates_per_mlm == 0 else [0.0]
 
 
-def task_only(batch: Batch, turn: int, config) -> Updates:
+def task_only(turn: int, config) -> list[float]:
     """One update a batch, on the task alone: the finish after either schedule.
 
     Source: Yao et al. 2022 (TLM's second stage). Introduced in notebook 06.
     """
-    return [(rows_of(batch, "task"), 0.0)]
+    return [0.0]
 
 
-SCHEDULES: dict[str, Callable[[Batch, int, object], Updates]] = {
+SCHEDULES: dict[str, Callable[[int, object], list[float]]] = {
     "simultaneous": simultaneous,
     "alternating": alternating,
 }
@@ -133,11 +125,6 @@ class TrainingConfig:
             raise ValueError(
                 f"finish_epochs was given as {self.finish_epochs}; expected 0 (none) or more."
             )
-        if self.finish_epochs and self.mlm_weight == 1.0:
-            raise ValueError(
-                "A task-only finish was asked for with λ = 1, whose batches hold no class. Train "
-                "twice instead: with mlm_weight=1, then with mlm_weight=0."
-            )
 
     def stages(self) -> list[tuple[Callable, "TrainingConfig"]]:
         """Return the schedule and the options of each stage: the run, then the finish if any."""
@@ -146,32 +133,6 @@ class TrainingConfig:
             rate = self.finish_learning_rate or self.learning_rate
             stages.append((task_only, replace(self, epochs=self.finish_epochs, learning_rate=rate)))
         return stages
-
-
-def rows_of(batch: Batch, objective: str) -> Batch:
-    """Return only the rows of a joint batch that serve one objective.
-
-    Args:
-        batch: tensors whose first dimension is R rows, with `labels` (R,) and `mlm_labels` (R, T).
-        objective: "task" keeps rows with a class, "mlm" rows with a position to predict.
-
-    Raises:
-        ValueError: no row has a class; the message says where it went.
-
-    Introduced in notebook 06.
-    """
-    if objective == "task":
-        kept = batch["labels"] != IGNORE_INDEX
-        if not kept.any():
-            raise ValueError(
-                "The batch has no row with a class, so the task cannot be trained on it. "
-                "A JointCollator with mlm_weight=1 leaves the classes out; give it less."
-            )
-    else:
-        kept = (batch["mlm_labels"] != IGNORE_INDEX).any(1)
-        if not kept.any():  # nothing was hidden: the loss is 0 over the rows as they are
-            return batch
-    return {key: value[kept] for key, value in batch.items()}
 
 
 def count_updates(turns: int, schedule: Callable, config) -> int:

@@ -1,15 +1,13 @@
-"""One batch in pieces: gradients of the whole batch from several passes and several processes.
+"""Which rows of a batch are needed, and one batch in pieces.
 
-Every process builds the same batch, masks included, takes its rows, and weighs its losses by the
-answers that the *whole* batch asks for. So the result does not depend on how it was cut up.
+Every process builds the same batch, masks included, and takes its rows. The losses of a piece are
+divided by the answers that the *whole* batch asks for, so a piece's loss is its share, and the
+result does not depend on how the batch was cut up.
 """
-
-from contextlib import nullcontext
 
 import torch
 
 from bift_utils.data.batches import IGNORE_INDEX
-from bift_utils.training.losses import joint_loss
 
 ANSWERS = {"mlm_loss": "mlm_labels", "task_loss": "labels"}  # a loss and what it is a mean over
 
@@ -24,6 +22,51 @@ def count_answers(batch: dict[str, torch.Tensor]) -> dict[str, int]:
         for loss, labels in ANSWERS.items()
         if labels in batch
     }
+
+
+def needed_rows(batch: dict[str, torch.Tensor], mlm_weight: float) -> dict[str, torch.Tensor]:
+    """Leave out the rows that nothing with a weight is asked of; the encoder need not read them.
+
+    With λ = 0 blanks have no weight, with λ = 1 classes have none, and a text in which nothing was
+    hidden asks nothing as a masked row. One row stays when none asks anything.
+
+    Args:
+        batch: tensors with R rows, as `training.training_step` takes them.
+        mlm_weight: λ.
+
+    Raises:
+        ValueError: the batch has no labels for an objective that λ gives a weight.
+
+    Introduced in notebook 06.
+    """
+    needed = torch.zeros(len(batch["input_ids"]), dtype=torch.bool)
+    objectives = {"mlm_labels": mlm_weight, "labels": 1.0 - mlm_weight}
+    for name, weight in objectives.items():
+        if weight > 0:
+            if name not in batch:
+                raise ValueError(
+                    f"λ was given as {mlm_weight}, and the batch has no {name!r}; expected them, "
+                    "because their objective has a weight. Make batches with a JointCollator, or "
+                    "set λ to 0 for the task alone, to 1 for masked-LM alone."
+                )
+            asked = (batch[name] != IGNORE_INDEX).reshape(len(needed), -1)
+            needed |= asked.any(1).cpu()
+    if needed.all():
+        return batch
+    needed[0] |= not needed.any()
+    return take_rows(batch, needed)
+
+
+def take_rows(batch: dict[str, torch.Tensor], rows: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return some rows of a batch; padding at the end that none of them needs is cut.
+
+    Args:
+        batch: tensors with R rows; those that are (R, T) are cut after the last real token.
+        rows: indices, or a mask (R,).
+    """
+    taken = {name: value[rows] for name, value in batch.items()}
+    longest = int(taken["attention_mask"].any(0).nonzero().max()) + 1
+    return {name: v[:, :longest] if v.ndim == 2 else v for name, v in taken.items()}
 
 
 def split_batch(batch: dict[str, torch.Tensor], parts: int) -> list[dict[str, torch.Tensor]]:
@@ -47,75 +90,9 @@ def split_batch(batch: dict[str, torch.Tensor], parts: int) -> list[dict[str, to
 
 
 def _part(batch: dict[str, torch.Tensor], rows: torch.Tensor) -> dict[str, torch.Tensor]:
-    empty = not len(rows)
-    part = {
-        key: value[torch.zeros(1, dtype=int) if empty else rows] for key, value in batch.items()
-    }
-    longest = int(part["attention_mask"].sum(1).max())
-    part = {key: v[:, :longest] if v.ndim == 2 else v for key, v in part.items()}
-    if empty:
-        for key in set(ANSWERS.values()) & set(part):
-            part[key] = torch.full_like(part[key], IGNORE_INDEX)
+    if len(rows):
+        return take_rows(batch, rows)
+    part = take_rows(batch, torch.tensor([0]))
+    for name in set(ANSWERS.values()) & set(part):
+        part[name] = torch.full_like(part[name], IGNORE_INDEX)
     return part
-
-
-def share_of_loss(
-    losses: dict[str, torch.Tensor],
-    part: dict[str, int],
-    whole: dict[str, int],
-    mlm_weight: float,
-) -> dict[str, torch.Tensor]:
-    """Turn the means over one part into its share of the means over the whole batch.
-
-    The shares of all parts sum to the losses of the whole batch; so do their gradients.
-
-    Args:
-        losses: `mlm_loss` and `task_loss` of the part, where they were computed.
-        part, whole: `count_answers` of the part and of the whole batch.
-        mlm_weight: λ.
-
-    Introduced in notebook 08.
-    """
-    shares = {
-        name: losses[name] * (part[name] / max(whole[name], 1))
-        for name in ANSWERS
-        if name in losses
-    }
-    total = joint_loss(shares.get("mlm_loss"), shares.get("task_loss"), mlm_weight)
-    return {"loss": total, **shares}
-
-
-def joint_backward(
-    step, model, batch, mlm_weight: float, accelerator, accumulate: int = 1, weighted: bool = True
-) -> dict[str, torch.Tensor]:
-    """Add the gradient of one global batch, in `accumulate` passes on each process.
-
-    Args:
-        step: `training.training_step`, or anything called and answering like it.
-        model: as `accelerator.prepare` returned it.
-        batch: the global batch, the same on every process, with masks drawn.
-        mlm_weight: λ.
-        accelerator: an `accelerate.Accelerator`.
-        accumulate: passes a process; memory falls, the result stays.
-        weighted: False goes down on the plain sum of the losses, for parts that share nothing.
-
-    Returns:
-        The losses of the whole batch as detached tensors, the same on every process.
-
-    Introduced in notebook 08.
-    """
-    world, whole = accelerator.num_processes, count_answers(batch)
-    mine = split_batch(batch, world * accumulate)[accelerator.process_index :: world]
-    sums: dict[str, torch.Tensor] = {}
-    for i, part in enumerate(mine):
-        wait = nullcontext() if i == len(mine) - 1 else accelerator.no_sync(model)
-        with wait:  # processes exchange gradients in the last pass only
-            moved = {key: value.to(accelerator.device) for key, value in part.items()}
-            losses = share_of_loss(
-                step(model, moved, mlm_weight), count_answers(part), whole, mlm_weight
-            )
-            down = losses["loss"] if weighted else sum(losses[n] for n in ANSWERS if n in losses)
-            accelerator.backward(down * world)  # gradients are averaged over processes
-        for name, value in losses.items():
-            sums[name] = sums.get(name, 0.0) + value.detach()
-    return accelerator.reduce(sums, "sum") if world > 1 else sums

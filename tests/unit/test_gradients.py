@@ -44,7 +44,7 @@ def test_cosines_are_those_of_two_separate_backward_passes(model, batch):
         return functional.cross_entropy(logits, batch["mlm_labels"][asked])
 
     def task():
-        logits = model(*inputs, sequence_rows=rows)["sequence_logits"]
+        logits = model(*inputs, classified=rows)["class_logits"]
         return 3.0 * functional.cross_entropy(logits, batch["labels"][rows])  # scale is nothing
 
     parts = layer_parameters(model)

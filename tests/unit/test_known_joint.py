@@ -132,10 +132,10 @@ class Oracle(torch.nn.Module):
         super().__init__()
         self.language, self.power, self.device = language, power, torch.device("cpu")
 
-    def forward(self, ids, attention_mask=None, masked_positions=None, sequence_rows=None):
-        if sequence_rows is not None:
+    def forward(self, ids, attention_mask=None, masked_positions=None, classified=None):
+        if classified is not None:
             logits = self.power * self.language.label_posterior(ids).clamp(min=1e-300).log()
-            return {"sequence_logits": logits.float()}
+            return {"class_logits": logits.float()}
         logits = self.power * self.language.cavity_posterior(ids).clamp(min=1e-300).log()
         logits = torch.cat([logits, torch.full((*ids.shape, 1), -1e4)], -1)
         return {"mlm_logits": logits[masked_positions]}
@@ -170,9 +170,9 @@ def test_training_brings_both_heads_nearer(language, test):
 
 def test_each_head_is_asked_about_its_own_text(language, test):
     class Watched(Oracle):
-        def forward(self, ids, attention_mask=None, masked_positions=None, sequence_rows=None):
+        def forward(self, ids, attention_mask=None, masked_positions=None, classified=None):
             seen["label" if masked_positions is None else "token"] = ids
-            return super().forward(ids, attention_mask, masked_positions, sequence_rows)
+            return super().forward(ids, attention_mask, masked_positions, classified)
 
     seen = {}
     evaluate_heads(Watched(language), test)

@@ -44,7 +44,7 @@ def test_sequence_head_equals_transformers(tokenizer, batch, training):
     torch.manual_seed(1)
     expected = theirs.train(training)(**batch).logits
     torch.manual_seed(1)
-    ours = model.train(training)(**batch, sequence_rows=rows(batch))["sequence_logits"]
+    ours = model.train(training)(**batch, classified=rows(batch))["class_logits"]
     assert torch.equal(ours, expected)
 
 
@@ -76,11 +76,11 @@ def test_clean_and_masked_rows_in_one_call_are_as_in_two(tiny_model, batch):
     positions = torch.zeros_like(both["input_ids"], dtype=torch.bool)
     positions[3:, 1] = True
     chosen = torch.arange(6) < 3
-    together = tiny_model(**both, masked_positions=positions, sequence_rows=chosen)
-    clean = tiny_model(**batch, sequence_rows=rows(batch))["sequence_logits"]
+    together = tiny_model(**both, masked_positions=positions, classified=chosen)
+    clean = tiny_model(**batch, classified=rows(batch))["class_logits"]
     flipped = {key: value.flip(0) for key, value in batch.items()}
     masked = tiny_model(**flipped, masked_positions=positions[3:])["mlm_logits"]
-    torch.testing.assert_close(together["sequence_logits"], clean, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(together["class_logits"], clean, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(together["mlm_logits"], masked, rtol=1e-5, atol=1e-6)
 
 
@@ -111,8 +111,8 @@ def test_padding_changes_nothing(tokenizer, batch):
         long = {key: value[1:2] for key, value in batch.items()}
         one = torch.ones(1, dtype=torch.bool)
         torch.testing.assert_close(
-            model(**short, sequence_rows=one)["sequence_logits"],
-            model(**long, sequence_rows=one)["sequence_logits"],
+            model(**short, classified=one)["class_logits"],
+            model(**long, classified=one)["class_logits"],
             rtol=1e-5, atol=1e-6,
         )  # fmt: skip
 

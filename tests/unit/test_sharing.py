@@ -33,7 +33,7 @@ def loader(tokenizer, encoded, weight, **options):
 def call(model, batch):
     return model(
         batch["input_ids"], batch["attention_mask"],
-        masked_positions=batch["mlm_labels"] != -100, sequence_rows=batch["labels"] != -100,
+        masked_positions=batch["mlm_labels"] != -100, classified=batch["labels"] != -100,
     )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def test_at_the_start_the_split_model_answers_as_the_whole_one(
     batch = joint_batch(tokenizer, encoded, classifier_input=classifier_input)
     expected, found = call(whole, batch), call(split, batch)
     assert set(found) == set(expected)
-    for name in ("mlm_logits", "sequence_logits"):
+    for name in ("mlm_logits", "class_logits"):
         torch.testing.assert_close(found[name], expected[name])
     used = (batch["attention_mask"] == 1).unsqueeze(-1)
     torch.testing.assert_close(found["hidden"] * used, expected["hidden"] * used)

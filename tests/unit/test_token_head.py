@@ -39,10 +39,10 @@ def test_same_scores_as_the_library(tagger):
     batch = some_batch()
     asked = batch["labels"] != IGNORE_INDEX
     with evaluating(tagger), evaluating(theirs):
-        ours = tagger(batch["input_ids"], batch["attention_mask"], sequence_rows=asked)
+        ours = tagger(batch["input_ids"], batch["attention_mask"], classified=asked)
         expected = theirs(batch["input_ids"], batch["attention_mask"]).logits
-    assert torch.equal(ours["sequence_logits"], expected[asked])
-    assert ours["sequence_logits"].shape == (4, 3) and ours["hidden"].shape == (2, 4, 16)
+    assert torch.equal(ours["class_logits"], expected[asked])
+    assert ours["class_logits"].shape == (4, 3) and ours["hidden"].shape == (2, 4, 16)
 
 
 def test_same_loss_as_the_library(tagger):

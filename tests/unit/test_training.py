@@ -35,10 +35,10 @@ def test_loss_is_the_weighted_sum_by_hand(tokenizer, encoded):
     asked = batch["mlm_labels"] != IGNORE_INDEX
     out = model(
         batch["input_ids"], batch["attention_mask"],
-        masked_positions=asked, sequence_rows=batch["labels"] != IGNORE_INDEX,
+        masked_positions=asked, classified=batch["labels"] != IGNORE_INDEX,
     )  # fmt: skip
     mlm = functional.cross_entropy(out["mlm_logits"], batch["mlm_labels"][asked])
-    task = functional.cross_entropy(out["sequence_logits"], batch["labels"][:8])
+    task = functional.cross_entropy(out["class_logits"], batch["labels"][:8])
     torch.testing.assert_close(losses["loss"], 0.3 * mlm + 0.7 * task)
     torch.testing.assert_close(losses["mlm_loss"], mlm)
     torch.testing.assert_close(losses["task_loss"], task)

@@ -37,7 +37,7 @@ def run_joint(options, tokenizer, encoded: dict[str, EncodedTexts], weight: floa
     config = TrainingConfig(
         mlm_weight=weight, epochs=options.epochs, learning_rate=options.learning_rate
     )
-    collator = JointCollator(tokenizer, make_generator(seed, 1), weight)
+    collator = JointCollator(tokenizer, make_generator(seed, 1))
     loader = make_loader(encoded["train"], collator, options.batch_size, seed)
     plain = SequenceCollator(tokenizer)
     scored = {

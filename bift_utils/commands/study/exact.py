@@ -2,7 +2,7 @@
 
 The language is class-conditional: a label first, then a sentence from that label's hidden-Markov
 language. A run has n labelled sentences, a quarter of them for validation, and m more without
-labels. Shapes as in `known_joint`.
+labels.
 """
 
 import time
@@ -61,9 +61,7 @@ def run_cell(
     set_seed(seed)
     model = small_bert(VOCABULARY, LENGTH, cell["width"], num_labels=2, pooling="mean")
     model = model.to(get_device())
-    loader = JointLanguageBatches(
-        language, training, weight, cell["updates"], BATCH, seed, text, hide
-    )
+    loader = JointLanguageBatches(language, training, cell["updates"], BATCH, seed, text, hide)
     config = TrainingConfig(
         mlm_weight=weight, epochs=1, learning_rate=cell["learning_rate"],
         evaluations_per_epoch=evaluations,

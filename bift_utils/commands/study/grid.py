@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 from tqdm.auto import tqdm
 
-from bift_utils.data.batches import EncodedTexts, encode_texts, make_loader
+from bift_utils.data.batches import batches_by_length, encode_texts, make_loader
 from bift_utils.data.texts import load_reviews, split_texts
+from bift_utils.evaluation.flops import FlopMeter
 from bift_utils.evaluation.metrics import evaluate_sequence
 from bift_utils.evaluation.predict import evaluate_masked_lm
 from bift_utils.masking.collators import JointCollator, MaskedLMCollator, SequenceCollator
@@ -53,14 +54,6 @@ def cells() -> list[dict]:
     return [{**BASE, **cell} for cell in axis + others]
 
 
-def sorted_loader(encoded: EncodedTexts, collator, batch_size: int = 128):
-    """Return batches for scoring, in order of length: less padding, the same scores."""
-    order = sorted(range(len(encoded)), key=lambda i: len(encoded.input_ids[i]))
-    ids = [encoded.input_ids[i] for i in order]
-    labels = [encoded.labels[i] for i in order]
-    return make_loader(EncodedTexts(ids, labels), collator, batch_size, shuffle=False)
-
-
 def prepare(tokenizer, options, seed: int) -> dict:
     """Return the tokenised training texts of a seed, and its fixed batches for scoring."""
     parts = split_texts(load_reviews("rotten_tomatoes"), seed=seed)
@@ -77,11 +70,11 @@ def prepare(tokenizer, options, seed: int) -> dict:
     for name, size in sizes.items():
         part = parts[name].take(range(min(size, len(parts[name]))))
         encoded = encode_texts(tokenizer, part.texts, part.labels)
-        prepared[name] = list(sorted_loader(encoded, plain))
+        prepared[name], _ = batches_by_length(encoded, plain, 128)
         prepared[f"{name}_texts"] = len(encoded)
     part = parts["test"].take(range(min(BLANK_TEXTS, len(parts["test"]))))
     encoded = encode_texts(tokenizer, part.texts, part.labels)
-    prepared["blanks"] = list(sorted_loader(encoded, hide))
+    prepared["blanks"], _ = batches_by_length(encoded, hide, 128)
     return prepared
 
 
@@ -99,49 +92,33 @@ def make_config(options, cell: dict) -> TrainingConfig:
     )
 
 
-class RowCounter:
-    """A collator that counts the rows it makes."""
-
-    def __init__(self, collator):
-        self.collator, self.rows = collator, 0
-
-    def __call__(self, examples):
-        batch = self.collator(examples)
-        self.rows += len(batch["input_ids"])
-        return batch
-
-
 def run_cell(tokenizer, prepared: dict, options, cell: dict, seed: int) -> dict:
     """Train one cell with one seed and return its measured columns.
 
     Seed s is split s, start s, order s and masks s. The test part is scored once, with the weights
-    that were best on validation. `rows_encoded` counts the rows of the batches: a task-only
-    finish leaves its masked rows unread, and they are not counted.
+    that were best on validation. `rows_encoded` counts the rows that the encoder read in training.
     """
     started = time.perf_counter()
     set_seed(seed)
     model = load_model(options.checkpoint, pooling=options.pooling, dropout=options.dropout)
     model = share_layers(model, SHARED[cell["shared"]]).to(get_device())
-    collator = RowCounter(
-        JointCollator(
-            tokenizer, make_generator(seed, 1), cell["mlm_weight"], cell["classifier_input"]
-        )
-    )
+    collator = JointCollator(tokenizer, make_generator(seed, 1), cell["classifier_input"])
     loader = make_loader(prepared["train"], collator, options.batch_size, seed)
     config = make_config(options, cell)
-    history = train(model, loader, config, lambda m: evaluate_sequence(m, prepared["validation"]))
+    with FlopMeter(model) as meter:
+        history = train(
+            model, loader, config, lambda m: evaluate_sequence(m, prepared["validation"])
+        )
     if history.stopped == "stopped by hand":
         raise KeyboardInterrupt  # an unfinished run leaves no row
     seconds = time.perf_counter() - started
-    finish_rows = config.finish_epochs * len(prepared["train"])
-    both = cell["mlm_weight"] > 0 and cell["classifier_input"] == "clean"
     best = next(row for row in history.evaluations if row["step"] == history.best_step)
     test = evaluate_sequence(model, prepared["test"])
     blanks = evaluate_masked_lm(model, prepared["blanks"])
     return {
         "updates": len(history.steps),
         "task_updates": len(history.steps) - history.count("mlm"),
-        "rows_encoded": collator.rows - finish_rows * both,
+        "rows_encoded": meter.rows,
         "best_step": history.best_step,
         "validation_accuracy": round(best["accuracy"], 5),
         "validation_loss": round(best["loss"], 5),

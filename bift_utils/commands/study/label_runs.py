@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import torch
 
-from bift_utils.data.batches import IGNORE_INDEX, EncodedTexts, LengthBucketSampler
+from bift_utils.data.batches import EncodedTexts, LengthBucketSampler, batches_by_length
 from bift_utils.data.texts import LabelledTexts
 from bift_utils.evaluation.baselines import nbsvm_probabilities
 from bift_utils.evaluation.calibration import expected_calibration_error
 from bift_utils.evaluation.flops import FlopMeter, forward_flops
 from bift_utils.evaluation.metrics import classification_metrics, evaluate_sequence
 from bift_utils.evaluation.predict import predict_classes
-from bift_utils.masking.collators import MaskedLMCollator, SequenceCollator
+from bift_utils.masking.collators import MaskedLMCollator, SequenceCollator, joint_batch
 from bift_utils.runtime import make_generator
 from bift_utils.training.loop import train
 from bift_utils.training.options import TrainingConfig
@@ -28,14 +28,13 @@ STRENGTHS = (0.1, 1.0, 10.0)  # of NBSVM; validation chooses
 class LabelledAndText:
     """Joint batches of labelled rows and of other, masked text: a loader for `training.train`.
 
-    The labelled rows, and their order, depend on `seed` alone, whatever λ is. To save padding, the
-    k-th longest of every `window` labelled batches goes with the k-th longest text batch.
+    The labelled rows, and their order, depend on `seed` alone. To save padding, the k-th longest of
+    every `window` labelled batches goes with the k-th longest text batch.
 
     Args:
         labelled: encoded sentences with classes.
         text: encoded sentences; their classes, if any, are not looked at.
         tokenizer: for padding and masks.
-        mlm_weight: λ; at 0 the text is left out, at 1 the labelled rows.
         updates: batches a pass.
         batch_size: rows of each kind.
         seed: of both orders and of the masks.
@@ -45,10 +44,10 @@ class LabelledAndText:
     """
 
     def __init__(
-        self, labelled: EncodedTexts, text: EncodedTexts, tokenizer, mlm_weight: float,
-        updates: int, batch_size: int = 32, seed: int = 0, window: int = 50,
+        self, labelled: EncodedTexts, text: EncodedTexts, tokenizer, updates: int,
+        batch_size: int = 32, seed: int = 0, window: int = 50,
     ):  # fmt: skip
-        self.labelled, self.text, self.mlm_weight = labelled, text, mlm_weight
+        self.labelled, self.text = labelled, text
         self.updates, self.batch_size, self.window = updates, batch_size, window
         self.clean = SequenceCollator(tokenizer)
         self.masked = MaskedLMCollator(tokenizer, make_generator(seed, 1))
@@ -66,15 +65,15 @@ class LabelledAndText:
             count = min(left, self.window)
             left -= count
             for rows, others in self.pairs(count):
-                yield self._join(rows, others)
+                yield joint_batch(
+                    self.clean([self.labelled[i] for i in rows]),
+                    self.masked([{"input_ids": self.text.input_ids[i]} for i in others]),
+                    self.clean.pad_token_id,
+                )
 
     def pairs(self, count: int) -> list[tuple[list[int], list[int]]]:
         """Return the next `count` batches as indices of labelled rows and of text rows."""
         rows, others = ([next(order) for _ in range(count)] for order in self.orders)
-        if self.mlm_weight == 0.0:
-            return [(batch, []) for batch in rows]
-        if self.mlm_weight == 1.0:
-            return [([], batch) for batch in others]
         ranks = sorted(range(count), key=lambda i: _longest(self.labelled, rows[i]))
         others.sort(key=lambda batch: _longest(self.text, batch))
         partner = dict(zip(ranks, others, strict=True))
@@ -85,37 +84,20 @@ class LabelledAndText:
         while True:
             yield from sampler
 
-    def _join(self, rows: list[int], others: list[int]) -> dict[str, torch.Tensor]:
-        parts = []
-        if rows:
-            part = self.clean([self.labelled[i] for i in rows])
-            part["mlm_labels"] = torch.full_like(part["input_ids"], IGNORE_INDEX)
-            parts.append(part)
-        if others:
-            part = self.masked([{"input_ids": self.text.input_ids[i]} for i in others])
-            part["labels"] = torch.full((len(others),), IGNORE_INDEX)
-            parts.append(part)
-        longest = max(part["input_ids"].shape[1] for part in parts)
-        padding = {"input_ids": self.clean.pad_token_id, "attention_mask": 0,
-                   "mlm_labels": IGNORE_INDEX}  # fmt: skip
-        for part in parts:
-            for key, value in padding.items():
-                missing = longest - part[key].shape[1]
-                part[key] = torch.nn.functional.pad(part[key], (0, missing), value=value)
-        return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
-
 
 def _longest(encoded: EncodedTexts, batch: Sequence[int]) -> int:
     return max((len(encoded.input_ids[i]) for i in batch), default=0)
 
 
-def loader_flops(config, loader: LabelledAndText, updates: int) -> int:
+def loader_flops(config, loader: LabelledAndText, updates: int, text: bool = True) -> int:
     """Return what the first `updates` batches of a fresh loader cost, forward and backward.
 
-    Blanks are taken at their expected number. Introduced in notebook 07.
+    Blanks are taken at their expected number. Without `text` only the labelled rows are read, as
+    with λ = 0. Introduced in notebook 07.
     """
     total, rate = 0, loader.masked.config.mlm_probability
     for rows, others in loader.pairs(updates):
+        others = others if text else []
         longest = max(_longest(loader.labelled, rows), _longest(loader.text, others))
         blanks = round(rate * sum(len(loader.text.input_ids[i]) - 2 for i in others))
         total += 3 * forward_flops(config, len(rows) + len(others), longest, blanks, len(rows))
@@ -137,19 +119,6 @@ class Material:
     text: EncodedTexts
 
 
-def scoring_batches(
-    tokenizer, encoded: EncodedTexts, batch_size: int = 64
-) -> tuple[list[dict], torch.Tensor]:
-    """Return padded batches in order of length, and the way back to the order of the texts."""
-    order = sorted(range(len(encoded)), key=lambda i: len(encoded.input_ids[i]))
-    collate = SequenceCollator(tokenizer)
-    batches = [
-        collate([encoded[i] for i in order[start : start + batch_size]])
-        for start in range(0, len(order), batch_size)
-    ]
-    return batches, torch.tensor(order).argsort()
-
-
 def fine_tune(model, tokenizer, material: Material, options: dict, seed: int) -> dict:
     """Train a model with one of the neural methods and return updates and cost.
 
@@ -166,25 +135,26 @@ def fine_tune(model, tokenizer, material: Material, options: dict, seed: int) ->
     Introduced in notebook 07.
     """
     labelled, text = material.train[1], material.text
-    batches, _ = scoring_batches(tokenizer, material.validation[1])
+    collator = SequenceCollator(tokenizer)
+    batches, _ = batches_by_length(material.validation[1], collator, 64)
     plain = options["method"] in ("plain", "plain, same FLOPs", "TAPT")
     weight = 0.0 if plain else options["mlm_weight"]
     finish = options["method"] == "joint, task-only finish"
     updates = options["updates"]
 
-    def loader(weight: float, updates: int) -> LabelledAndText:
-        return LabelledAndText(labelled, text, tokenizer, weight, updates, seed=seed)
+    def loader(updates: int) -> LabelledAndText:
+        return LabelledAndText(labelled, text, tokenizer, updates, seed=seed)
 
     if options["method"] == "plain, same FLOPs":
-        joint = loader_flops(model.config, loader(0.5, updates), updates)
-        alone = loader_flops(model.config, loader(0.0, updates), updates)
+        joint = loader_flops(model.config, loader(updates), updates)
+        alone = loader_flops(model.config, loader(updates), updates, text=False)
         updates = STAGES * round(updates * joint / alone / STAGES)
     common = {"learning_rate": options["learning_rate"], "precision": options["precision"]}
     mlm_updates = 0
     with FlopMeter(model) as meter:
         if options["method"] == "TAPT":
             first = TrainingConfig(mlm_weight=1.0, epochs=1, **common)
-            train(model, loader(1.0, updates), first)
+            train(model, loader(updates), first)
             mlm_updates = updates
         config = TrainingConfig(
             mlm_weight=weight,
@@ -198,7 +168,7 @@ def fine_tune(model, tokenizer, material: Material, options: dict, seed: int) ->
         def evaluate(model) -> dict[str, float]:
             return {"loss": evaluate_sequence(model, batches)["loss"]}
 
-        history = train(model, loader(weight, updates // STAGES), config, evaluate)
+        history = train(model, loader(updates // STAGES), config, evaluate)
     if history.stopped == "stopped by hand":
         raise KeyboardInterrupt  # an unfinished run leaves no row
     best = min(row["loss"] for row in history.evaluations)
@@ -214,7 +184,7 @@ def fine_tune(model, tokenizer, material: Material, options: dict, seed: int) ->
 
 def neural_probabilities(model, tokenizer, encoded: EncodedTexts) -> torch.Tensor:
     """Return P(class given text), (N, 2), in the order of the texts."""
-    batches, back = scoring_batches(tokenizer, encoded)
+    batches, back = batches_by_length(encoded, SequenceCollator(tokenizer), 64)
     return predict_classes(model, batches)[back]
 
 
