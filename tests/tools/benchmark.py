@@ -268,7 +268,7 @@ def our_joint_round(encoded: data.EncodedTexts, tokenizer) -> Callable[[], int]:
     config = training.TrainingConfig(mlm_weight=WEIGHT)
     optimizer = training.make_optimizer(model, config)
     accelerator = Accelerator(cpu=True)
-    collator = masking.JointCollator(tokenizer, make_generator(0), WEIGHT, mlm_probability=RATE)
+    collator = masking.JointCollator(tokenizer, make_generator(0), mlm_probability=RATE)
     loader = torch.utils.data.DataLoader(
         encoded, batch_sampler=spread_batches(encoded), collate_fn=collator
     )

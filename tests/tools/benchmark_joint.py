@@ -55,7 +55,7 @@ def sentences(count: int):
 def joint_loader(count: int):
     """Return a loader of joint batches of 32 sentences, 64 rows."""
     tokenizer, encoded = sentences(count)
-    collator = masking.JointCollator(tokenizer, make_generator(0), WEIGHT, mlm_probability=RATE)
+    collator = masking.JointCollator(tokenizer, make_generator(0), mlm_probability=RATE)
     return data.make_loader(encoded, collator, 32, seed=0)
 
 

@@ -18,7 +18,7 @@ def test_the_count_is_that_of_the_library(tokenizer, texts, labels, pooling):
     config.pooling = pooling
     model = new_model(config)
     encoded = encode_texts(tokenizer, texts, labels)
-    collator = JointCollator(tokenizer, make_generator(0), 0.3, mlm_probability=0.4)
+    collator = JointCollator(tokenizer, make_generator(0), mlm_probability=0.4)
     (batch,) = make_loader(encoded, collator, 8)
     with FlopMeter(model.train()) as meter, FlopCounterMode(display=False) as counter:
         training_step(model, batch, 0.3)["loss"].backward()
@@ -37,7 +37,7 @@ def test_heads_that_are_not_asked_cost_nothing(tokenizer):
 def test_only_training_passes_are_counted(tokenizer, texts, labels):
     model = new_model(tiny_config(tokenizer))
     encoded = encode_texts(tokenizer, texts, labels)
-    loader = make_loader(encoded, JointCollator(tokenizer, make_generator(0), 0.3), 4)
+    loader = make_loader(encoded, JointCollator(tokenizer, make_generator(0)), 4)
 
     def evaluate(model):
         model.eval()

@@ -15,7 +15,7 @@ from bift_utils.training.loop import training_step
 @pytest.fixture
 def batch(tokenizer, texts, labels):
     encoded = encode_texts(tokenizer, texts, labels)
-    collator = JointCollator(tokenizer, make_generator(1), 0.5, mlm_probability=0.4)
+    collator = JointCollator(tokenizer, make_generator(1), mlm_probability=0.4)
     return collator([encoded[i] for i in range(len(encoded))])
 
 
@@ -76,7 +76,7 @@ def test_one_loss_on_one_batch_twice_has_cosine_1_and_on_two_batches_that_of_its
     same = batch_cosines(model, batch, batch, "task_loss")
     assert list(same.values()) == pytest.approx([1.0] * len(same))
     encoded = encode_texts(tokenizer, texts, labels)
-    collator = JointCollator(tokenizer, make_generator(7), 0.5, mlm_probability=0.4)
+    collator = JointCollator(tokenizer, make_generator(7), mlm_probability=0.4)
     other = collator([encoded[i] for i in range(len(encoded))])
     found = batch_cosines(model, batch, other, "mlm_loss")
     model.eval()

@@ -30,7 +30,7 @@ def test(language):
 
 
 def test_a_batch_holds_labelled_rows_and_rows_with_a_blank(language, labelled):
-    batches = list(JointLanguageBatches(language, labelled, 0.5, steps=3, batch_size=4))
+    batches = list(JointLanguageBatches(language, labelled, steps=3, batch_size=4))
     assert len(batches) == 3
     pairs = {(*t, y) for t, y in zip(map(tuple, labelled.tokens.tolist()), labelled.labels.tolist(),
                                      strict=True)}  # fmt: skip
@@ -44,34 +44,25 @@ def test_a_batch_holds_labelled_rows_and_rows_with_a_blank(language, labelled):
         assert ((batch["mlm_labels"] != -100) == blanks).all()
 
 
-def test_the_labelled_order_depends_on_neither_weight_nor_text(language, labelled):
-    def clean(weight, **options):
-        loader = JointLanguageBatches(language, labelled, weight, 4, 4, **options)
+def test_the_labelled_order_does_not_depend_on_the_text(language, labelled):
+    def clean(**options):
+        loader = JointLanguageBatches(language, labelled, 4, 4, **options)
         return torch.cat([batch["input_ids"][:4] for batch in loader])
 
-    expected = clean(0.0)
-    assert torch.equal(clean(0.3), expected)
-    assert torch.equal(clean(0.9, text=labelled.tokens), expected)
-    assert not torch.equal(clean(0.3, seed=1), expected)
-
-
-def test_at_the_two_limits_the_other_rows_are_left_out(language, labelled):
-    (zero,) = JointLanguageBatches(language, labelled, 0.0, 1, 4)
-    (one,) = JointLanguageBatches(language, labelled, 1.0, 1, 4)
-    assert len(zero["labels"]) == len(one["labels"]) == 4
-    assert (zero["labels"] >= 0).all() and (one["labels"] == -100).all()
+    assert torch.equal(clean(text=labelled.tokens), clean())
+    assert not torch.equal(clean(seed=1), clean())
 
 
 def test_given_text_is_all_that_is_masked(language, labelled):
     text = labelled.tokens[:2]
-    (batch,) = JointLanguageBatches(language, labelled, 1.0, 1, 16, text=text)
-    whole = torch.where(batch["mlm_labels"] == -100, batch["input_ids"], batch["mlm_labels"])
+    (batch,) = JointLanguageBatches(language, labelled, 1, 16, text=text)
+    whole = torch.where(batch["mlm_labels"] == -100, batch["input_ids"], batch["mlm_labels"])[16:]
     assert {tuple(row) for row in whole.tolist()} == {tuple(row) for row in text.tolist()}
 
 
 def test_a_masked_classifier_sees_holes_and_answers_for_both(language, labelled):
-    loader = JointLanguageBatches(language, labelled, 0.5, 2, 6, classifier_input="masked")
-    clean = JointLanguageBatches(language, labelled, 0.5, 2, 6)
+    loader = JointLanguageBatches(language, labelled, 2, 6, classifier_input="masked")
+    clean = JointLanguageBatches(language, labelled, 2, 6)
     for batch, whole in zip(loader, clean, strict=True):
         blanks = batch["input_ids"] == language.mask_token_id
         assert (blanks.sum(1) == 1).all() and (batch["labels"][:6] >= 0).all()
@@ -83,7 +74,7 @@ def test_a_masked_classifier_sees_holes_and_answers_for_both(language, labelled)
 
 def test_an_unknown_classifier_input_is_refused(language, labelled):
     with pytest.raises(ValueError, match="given as 'half'; expected one of"):
-        JointLanguageBatches(language, labelled, 0.5, 1, classifier_input="half")
+        JointLanguageBatches(language, labelled, 1, classifier_input="half")
 
 
 def test_the_example_is_always_the_same_and_not_too_easy():
@@ -95,7 +86,7 @@ def test_the_example_is_always_the_same_and_not_too_easy():
 
 def test_nothing_to_draw_from_is_refused(language, labelled):
     with pytest.raises(ValueError, match="no sentences to draw from"):
-        JointLanguageBatches(language, labelled, 0.5, 1, text=labelled.tokens[:0])
+        JointLanguageBatches(language, labelled, 1, text=labelled.tokens[:0])
 
 
 def by_enumeration(language, sentence):
@@ -160,7 +151,7 @@ def test_training_brings_both_heads_nearer(language, test):
     set_seed(0)
     model = oracle.small_bert(5, LENGTH, width=16, layers=1)
     labelled = language.sample(300, LENGTH, make_generator(5))
-    loader = JointLanguageBatches(language, labelled, 0.5, steps=150)
+    loader = JointLanguageBatches(language, labelled, steps=150)
     before = evaluate_heads(model, test)
     train(model, loader, TrainingConfig(0.5, epochs=1, learning_rate=1e-2))
     after = evaluate_heads(model, test)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bift_utils.data.batches import IGNORE_INDEX, encode_texts
-from bift_utils.masking.collators import JointCollator, MaskedLMCollator
+from bift_utils.masking.collators import JointCollator, MaskedLMCollator, joint_batch
 from bift_utils.masking.tokens import MaskingConfig, mask_tokens
 from bift_utils.runtime import make_generator
 
@@ -113,29 +113,30 @@ def test_masked_lm_collator_keeps_special_tokens_and_padding(tokenizer, texts):
     assert (batch["input_ids"][:, 0] == tokenizer.cls_token_id).all()
 
 
-@pytest.mark.parametrize("weight, rows, clean", [(0.0, 3, 3), (0.3, 6, 3), (1.0, 3, 0)])
-def test_joint_rows(tokenizer, texts, labels, weight, rows, clean):
+def test_joint_rows(tokenizer, texts, labels):
     encoded = encode_texts(tokenizer, texts, labels)
-    collator = JointCollator(tokenizer, make_generator(0), weight, mlm_probability=0.5)
+    collator = JointCollator(tokenizer, make_generator(0), mlm_probability=0.5)
     batch = collator([encoded[i] for i in range(3)])
     assert set(batch) == {"input_ids", "attention_mask", "labels", "mlm_labels"}
-    assert all(len(value) == rows for value in batch.values())
-    assert batch["labels"][:clean].tolist() == labels[:clean]
-    assert (batch["labels"][clean:] == IGNORE_INDEX).all()
-    assert (batch["mlm_labels"][:clean] == IGNORE_INDEX).all()
-    if clean:
-        for row, ids in zip(batch["input_ids"][:clean], encoded.input_ids, strict=False):
-            assert row[: len(ids)].tolist() == ids
-    if weight:
-        assert (batch["mlm_labels"][clean:] != IGNORE_INDEX).any()
+    assert all(len(value) == 6 for value in batch.values())
+    assert batch["labels"].tolist() == [*labels[:3], *[IGNORE_INDEX] * 3]
+    assert (batch["mlm_labels"][:3] == IGNORE_INDEX).all()
+    for row, ids in zip(batch["input_ids"][:3], encoded.input_ids, strict=False):
+        assert row[: len(ids)].tolist() == ids
+    assert (batch["mlm_labels"][3:] != IGNORE_INDEX).any()
 
 
-def test_weight_zero_draws_nothing_from_the_mask_generator(tokenizer, texts, labels):
-    encoded = encode_texts(tokenizer, texts, labels)
-    generator = make_generator(0)
-    before = generator.get_state()
-    JointCollator(tokenizer, generator, 0.0)([encoded[0]])
-    assert torch.equal(generator.get_state(), before)
+def test_the_shorter_kind_of_rows_is_padded():
+    clean = {"input_ids": torch.tensor([[2, 5, 3]]), "attention_mask": torch.ones(1, 3, dtype=int),
+             "labels": torch.tensor([1])}  # fmt: skip
+    masked = {"input_ids": torch.tensor([[2, 4, 6, 7, 3]]),
+              "attention_mask": torch.ones(1, 5, dtype=int),
+              "mlm_labels": torch.tensor([[-100, 5, -100, -100, -100]])}  # fmt: skip
+    batch = joint_batch(clean, masked, pad_token_id=9)
+    assert batch["input_ids"].tolist() == [[2, 5, 3, 9, 9], [2, 4, 6, 7, 3]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 0, 0], [1] * 5]
+    assert batch["mlm_labels"].tolist() == [[-100] * 5, [-100, 5, -100, -100, -100]]
+    assert batch["labels"].tolist() == [1, -100]
 
 
 def test_a_tokenizer_without_mask_is_refused(tokenizer):
@@ -150,7 +151,7 @@ def test_masked_classifier_input_gives_each_row_both_labels(tokenizer, texts, la
     encoded = encode_texts(tokenizer, texts, labels)
     examples = [encoded[i] for i in range(len(encoded))]
     collator = JointCollator(
-        tokenizer, make_generator(0), 0.3, classifier_input="masked", mlm_probability=0.4
+        tokenizer, make_generator(0), classifier_input="masked", mlm_probability=0.4
     )
     batch = collator(examples)
     assert batch["labels"].tolist() == labels  # one row a sentence
@@ -162,4 +163,4 @@ def test_masked_classifier_input_gives_each_row_both_labels(tokenizer, texts, la
 
 def test_an_unknown_classifier_input_is_refused(tokenizer):
     with pytest.raises(ValueError, match="classifier_input was given as 'both'; expected one of"):
-        JointCollator(tokenizer, make_generator(0), 0.3, classifier_input="both")
+        JointCollator(tokenizer, make_generator(0), classifier_input="both")

@@ -1,12 +1,12 @@
 import pytest
-import torch
 from own_tables import films, messages, write_table
 
 from bift_utils.data.batches import IGNORE_INDEX
 from bift_utils.data.tables import read_table
-from bift_utils.finetune.texts import AskingRows, file_digest, prepare_texts, split_without_classes
+from bift_utils.finetune.texts import file_digest, prepare_texts, split_without_classes
 from bift_utils.masking.collators import JointCollator
 from bift_utils.runtime import make_generator
+from bift_utils.training.pieces import needed_rows
 
 EXTRA = [(f"the cast and the story {'. ' * i}", "") for i in range(8)]
 
@@ -113,29 +113,16 @@ def test_equal_texts_without_classes_stay_on_one_side():
 def test_rows_that_ask_nothing_are_left_out(tmp_path, tokenizer, weight):
     encoded = prepare(tmp_path, tokenizer, [*films(40), *EXTRA]).encoded["train"]
     examples = [encoded[i] for i in range(len(encoded))]
-    rate = {"mlm_probability": 0.4}
     named = sum(example["labels"] != IGNORE_INDEX for example in examples)
-    everything = JointCollator(tokenizer, make_generator(1), weight, **rate)(examples)
-    batch = AskingRows(JointCollator(tokenizer, make_generator(1), weight, **rate))(examples)
+    everything = JointCollator(tokenizer, make_generator(1), mlm_probability=0.4)(examples)
+    batch = needed_rows(everything, weight)
     asks_class = batch["labels"] != IGNORE_INDEX
     asks_word = (batch["mlm_labels"] != IGNORE_INDEX).any(1)
-    assert (asks_class | asks_word).all()
-    assert not (asks_class & asks_word).any()
+    assert (asks_class | asks_word).all() and not (asks_class & asks_word).any()
     assert asks_class.sum() == (named if weight < 1 else 0)
-    assert asks_word.sum() == (everything["mlm_labels"] != IGNORE_INDEX).any(1).sum()
+    hidden = (everything["mlm_labels"] != IGNORE_INDEX).any(1)
+    assert asks_word.sum() == (hidden.sum() if weight > 0 else 0)
     assert (asks_word.sum() > named) == (weight > 0)  # so some of EXTRA are asked for words
-    assert torch.equal(
-        batch["mlm_labels"][asks_word],
-        everything["mlm_labels"][(everything["mlm_labels"] != IGNORE_INDEX).any(1)],
-    )
-
-
-def test_one_row_stays_when_none_asks():
-    silent = {
-        "input_ids": torch.ones(3, 2, dtype=torch.long),
-        "labels": torch.full((3,), IGNORE_INDEX),
-    }
-    assert len(AskingRows(lambda examples: silent)([])["input_ids"]) == 1
 
 
 def test_a_table_is_known_again_by_its_content(tmp_path):

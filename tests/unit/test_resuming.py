@@ -32,7 +32,7 @@ def joint(tokenizer, encoded, shared=None, seed=0, **options):
     """Return a model and its loader."""
     set_seed(seed)
     model = share_layers(new_model(tiny_config(tokenizer, **options)), shared)
-    collator = JointCollator(tokenizer, make_generator(1), 0.3, mlm_probability=0.3)
+    collator = JointCollator(tokenizer, make_generator(1), mlm_probability=0.3)
     return model, make_loader(encoded, collator, 8, seed=0)
 
 
@@ -77,7 +77,7 @@ def test_a_stage_that_stopped_early_is_not_taken_up_again(tokenizer, encoded, tm
     def go(killed_at=None):
         set_seed(0)
         model = new_model(tiny_config(tokenizer))
-        collator = JointCollator(tokenizer, make_generator(1), 0.3, mlm_probability=0.3)
+        collator = JointCollator(tokenizer, make_generator(1), mlm_probability=0.3)
         losses = iter(scores)
         seen = []
 
@@ -178,7 +178,7 @@ def test_a_file_that_would_run_code_is_not_run(tokenizer, encoded, tmp_path):
 def test_a_checkpoint_needs_an_evaluation(tokenizer, encoded, tmp_path):
     set_seed(0)
     model = new_model(tiny_config(tokenizer))
-    collator = JointCollator(tokenizer, make_generator(1), 0.3)
+    collator = JointCollator(tokenizer, make_generator(1))
     loader = make_loader(encoded, collator, 8, seed=0)
     with pytest.raises(ValueError, match="without evaluate; expected both"):
         train(model, loader, CONFIG, checkpoint=tmp_path / "state.pt")

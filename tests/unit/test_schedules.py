@@ -12,13 +12,13 @@ from bift_utils.training.options import (
     TrainingConfig,
     alternating,
     count_updates,
-    rows_of,
     simultaneous,
 )
+from bift_utils.training.pieces import needed_rows
 
 
-def joint_loader(tokenizer, encoded, weight=0.3, **options):
-    collator = JointCollator(tokenizer, make_generator(1), weight, mlm_probability=0.3, **options)
+def joint_loader(tokenizer, encoded, **options):
+    collator = JointCollator(tokenizer, make_generator(1), mlm_probability=0.3, **options)
     return make_loader(encoded, collator, 8, seed=0)
 
 
@@ -27,32 +27,43 @@ def new(tokenizer):
     return new_model(tiny_config(tokenizer))
 
 
-def test_rows_of_splits_a_joint_batch_into_its_two_halves(tokenizer, encoded):
+def test_a_weight_of_zero_leaves_the_other_kind_of_rows_out(tokenizer, encoded):
     batch = next(iter(joint_loader(tokenizer, encoded)))
-    task, mlm = rows_of(batch, "task"), rows_of(batch, "mlm")
-    assert torch.equal(task["input_ids"], batch["input_ids"][:8])
+    task, mlm = needed_rows(batch, 0.0), needed_rows(batch, 1.0)
+    longest = int(batch["attention_mask"][:8].sum(1).max())
+    assert torch.equal(task["input_ids"], batch["input_ids"][:8, :longest])
     assert (task["labels"] != -100).all() and (task["mlm_labels"] == -100).all()
     asked = (batch["mlm_labels"] != -100).any(1)
-    assert torch.equal(mlm["input_ids"], batch["input_ids"][asked])
+    assert torch.equal(mlm["labels"], batch["labels"][asked])
     assert not asked[:8].any() and (mlm["labels"] == -100).all()
+    both = needed_rows(batch, 0.3)
+    assert len(both["labels"]) == 8 + int(asked.sum())  # a text in which nothing was hidden is out
 
 
 def test_rows_that_serve_both_objectives_are_in_both(tokenizer, encoded):
     batch = next(iter(joint_loader(tokenizer, encoded, classifier_input="masked")))
-    assert len(rows_of(batch, "task")["labels"]) == 8
-    assert 0 < len(rows_of(batch, "mlm")["labels"]) <= 8
+    assert needed_rows(batch, 0.0) is batch
+    assert 0 < len(needed_rows(batch, 1.0)["labels"]) <= 8
 
 
-def test_a_batch_with_nothing_hidden_is_kept_whole(tokenizer, encoded):
+def test_one_row_stays_when_none_is_needed(tokenizer, encoded):
     batch = next(iter(joint_loader(tokenizer, encoded)))
     batch["mlm_labels"].fill_(-100)
-    assert len(rows_of(batch, "mlm")["labels"]) == 16
+    assert len(needed_rows(batch, 1.0)["labels"]) == 1
+    assert training_step(new(tokenizer), batch, 1.0)["loss"].item() == 0.0
 
 
-def test_a_batch_without_classes_cannot_serve_the_task(tokenizer, encoded):
-    batch = next(iter(joint_loader(tokenizer, encoded, 1.0)))
-    with pytest.raises(ValueError, match="no row with a class.*mlm_weight=1 leaves"):
-        rows_of(batch, "task")
+@pytest.mark.parametrize("missing, weight", [("labels", 0.0), ("labels", 0.3), ("mlm_labels", 0.3)])
+def test_an_objective_with_a_weight_and_no_labels_is_refused(tokenizer, encoded, missing, weight):
+    """Once, a collator for λ = 1 and a run with λ = 0 trained nothing, and logged losses of 0."""
+    batch = next(iter(joint_loader(tokenizer, encoded)))
+    del batch[missing]
+    with pytest.raises(
+        ValueError, match=f"λ was given as {weight}, and the batch has no '{missing}'"
+    ):
+        training_step(new(tokenizer), batch, weight)
+    with pytest.raises(TypeError, match="mlm_weight"):
+        JointCollator(tokenizer, make_generator(1), mlm_weight=1.0)
 
 
 @pytest.mark.parametrize("ratio, expected", [(1, "tmtmtm"), (2, "ttmttm"), (3, "tttmttt")])
@@ -76,13 +87,11 @@ def test_an_alternating_update_has_the_gradient_of_one_loss_alone(tokenizer, enc
     batch = next(iter(joint_loader(tokenizer, encoded)))
     config = TrainingConfig(schedule="alternating")
     both = training_step(model, batch, 0.5)
-    updates = alternating(batch, 0, config)
-    for (rows, weight), name in zip(updates, ("task_loss", "mlm_loss"), strict=True):
-        alone = training_step(model, rows, weight)
+    for weight, name in zip(alternating(0, config), ("task_loss", "mlm_loss"), strict=True):
+        alone = training_step(model, batch, weight)
         assert set(alone) == {"loss", name}
         torch.testing.assert_close(alone["loss"], both[name])
-    ((rows, weight),) = simultaneous(batch, 0, config)
-    assert rows is batch and weight == config.mlm_weight
+    assert simultaneous(0, config) == [config.mlm_weight]
     assert set(SCHEDULES) == {"simultaneous", "alternating"}
 
 
@@ -129,7 +138,7 @@ def test_the_finish_starts_from_the_best_weights_with_a_fresh_optimiser(
     model = new(tokenizer)
     history = train(model, joint_loader(tokenizer, encoded), config, evaluate)
     assert optimizers == [1e-2, 1e-3]
-    assert weights == [(0.3, 16)] * 9 + [(0.0, 8)] * 6
+    assert weights == [(0.3, 16)] * 9 + [(0.0, 16)] * 6
     assert history.finish_from == 9 and history.stopped == "all epochs done"
     assert [row["objective"] for row in history.steps] == ["joint"] * 9 + ["task"] * 6
     for name, value in starts[1].items():  # the finish goes on from the second evaluation
@@ -173,7 +182,6 @@ def test_bf16_trains_and_is_close_to_fp32_at_the_first_step(tokenizer, encoded):
         ({"schedule": "alternating", "mlm_weight": 0.0}, "alternating schedule .* with λ = 0.0"),
         ({"schedule": "alternating", "mlm_weight": 1.0}, "alternating schedule .* with λ = 1.0"),
         ({"finish_epochs": -1}, "finish_epochs was given as -1"),
-        ({"finish_epochs": 1, "mlm_weight": 1.0}, "task-only finish .* with λ = 1"),
         ({"finish_learning_rate": 0.0}, "finish_learning_rate was given as 0.0"),
     ],
 )

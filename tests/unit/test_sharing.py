@@ -21,12 +21,12 @@ def make_model(tokenizer, **options):
 
 
 def joint_batch(tokenizer, encoded, **options):
-    collator = JointCollator(tokenizer, make_generator(1), 0.3, mlm_probability=0.3, **options)
+    collator = JointCollator(tokenizer, make_generator(1), mlm_probability=0.3, **options)
     return collator([encoded[i] for i in range(8)])
 
 
 def loader(tokenizer, encoded, weight, **options):
-    collator = JointCollator(tokenizer, make_generator(1), weight, mlm_probability=0.3, **options)
+    collator = JointCollator(tokenizer, make_generator(1), mlm_probability=0.3, **options)
     return make_loader(encoded, collator, 8, seed=0)
 
 

@@ -10,9 +10,8 @@ from bift_utils.evaluation.intervals import f1_gap_interval
 from bift_utils.evaluation.predict import tag_log_probabilities
 from bift_utils.languages.batches import TaggedBatches
 from bift_utils.languages.families import HiddenMarkovLanguage
-from bift_utils.models.checkpoints import load_tagger
-from bift_utils.models.joint import evaluating
-from bift_utils.models.token_tagging import BertForTokenTagging
+from bift_utils.models.checkpoints import load_model
+from bift_utils.models.joint import evaluating, new_model
 from bift_utils.runtime import make_generator
 from bift_utils.training.loop import train
 from bift_utils.training.options import TrainingConfig
@@ -21,7 +20,7 @@ from bift_utils.training.options import TrainingConfig
 @pytest.fixture
 def tagger(tokenizer):
     torch.manual_seed(0)
-    return BertForTokenTagging(tiny_config(tokenizer, num_labels=3))
+    return new_model(tiny_config(tokenizer, num_labels=3, pooling="token"))
 
 
 def some_batch():
@@ -33,9 +32,17 @@ def some_batch():
     }
 
 
+def shared_weights(tagger):
+    """Our weights without what a tagger of the library lacks: masked-LM head and pooler."""
+    return {
+        name: value for name, value in tagger.state_dict().items()
+        if not name.startswith(("cls.", "bert.pooler."))
+    }  # fmt: skip
+
+
 def test_same_scores_as_the_library(tagger):
     theirs = BertForTokenClassification(tagger.config)
-    theirs.load_state_dict(tagger.state_dict())  # strict: the names agree
+    theirs.load_state_dict(shared_weights(tagger))  # strict: the names agree
     batch = some_batch()
     asked = batch["labels"] != IGNORE_INDEX
     with evaluating(tagger), evaluating(theirs):
@@ -49,7 +56,7 @@ def test_same_loss_as_the_library(tagger):
     from bift_utils.training.loop import training_step
 
     theirs = BertForTokenClassification(tagger.config)
-    theirs.load_state_dict(tagger.state_dict())
+    theirs.load_state_dict(shared_weights(tagger))
     batch = some_batch()
     with evaluating(tagger), evaluating(theirs):
         ours = training_step(tagger, batch, mlm_weight=0.0)["loss"]
@@ -71,14 +78,16 @@ def test_scores_only_where_asked(tagger):
     assert set(tagger(torch.tensor([[2, 6, 3]]))) == {"hidden"}
 
 
-def test_masked_lm_is_refused(tagger):
-    with pytest.raises(ValueError, match="has no masked-LM head; train it with"):
-        tagger(torch.tensor([[2, 6, 3]]), masked_positions=torch.ones(1, 3, dtype=torch.bool))
+def test_both_objectives_in_one_step(tagger):
+    """A batch for tags and blanks at once: the sum of the two losses, by hand."""
+    from bift_utils.training.loop import training_step
 
-
-def test_rows_longer_than_the_positions_are_refused(tagger):
-    with pytest.raises(ValueError, match="have 17 tokens, but the model has 16 positions"):
-        tagger(torch.zeros(1, 17, dtype=torch.long))
+    batch = some_batch()
+    batch["mlm_labels"] = torch.tensor([[-100, 5, -100, -100], [-100, -100, -100, -100]])
+    with evaluating(tagger):
+        both = training_step(tagger, batch, mlm_weight=0.3)
+        alone = [training_step(tagger, batch, w)["loss"] for w in (1.0, 0.0)]
+    torch.testing.assert_close(both["loss"], 0.3 * alone[0] + 0.7 * alone[1])
 
 
 def test_collator_pads_labels_with_no_answer(tokenizer):
@@ -113,17 +122,11 @@ def test_predictions_are_in_reading_order(tagger):
 
 
 def test_loaded_encoder_is_the_checkpoints():
-    from bift_utils.models.checkpoints import load_model
-
-    tagger, model = load_tagger("bift-mini", 3, dropout=0.0), load_model("bift-mini")
-    for name, value in tagger.bert.state_dict().items():
-        assert torch.equal(value, model.bert.state_dict()[name])
+    tagger = load_model("bift-mini", 3, pooling="token", dropout=0.0)
+    model = load_model("bift-mini")
+    for name, value in model.bert.encoder.state_dict().items():
+        assert torch.equal(value, tagger.bert.encoder.state_dict()[name])
     assert tagger.classifier.weight.shape == (3, 256) and tagger.dropout.p == 0.0
-
-
-def test_one_label_is_refused():
-    with pytest.raises(ValueError, match="num_labels was given as 1; expected 2 or more"):
-        load_tagger("bift-mini", 1)
 
 
 @pytest.fixture
@@ -146,9 +149,10 @@ def test_the_common_loop_trains_a_tagger(tokenizer):
     """Tags that copy the token: the loop of the sentence classifier must learn them."""
     torch.manual_seed(0)
     config = tiny_config(
-        tokenizer, num_labels=4, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
-    )
-    tagger = BertForTokenTagging(config)
+        tokenizer, num_labels=4, pooling="token",
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+    )  # fmt: skip
+    tagger = new_model(config)
     ids = torch.randint(5, 9, (64, 16, 8), generator=make_generator(3))
     batches = [{"input_ids": i, "attention_mask": torch.ones_like(i), "labels": i - 5} for i in ids]
     train(tagger, batches, TrainingConfig(mlm_weight=0.0, epochs=1, learning_rate=1e-2))

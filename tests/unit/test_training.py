@@ -18,7 +18,7 @@ from bift_utils.training.options import TrainingConfig, evaluation_turns
 
 
 def joint_loader(tokenizer, encoded, weight, batch_size=8):
-    collator = JointCollator(tokenizer, make_generator(1), weight, mlm_probability=0.3)
+    collator = JointCollator(tokenizer, make_generator(1), mlm_probability=0.3)
     return make_loader(encoded, collator, batch_size, seed=0)
 
 
