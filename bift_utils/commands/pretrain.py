@@ -37,6 +37,7 @@ from bift_utils.training.pretraining import (
     rate_factor,
     training_windows,
 )
+from bift_utils.training.state import load_state, save_state
 
 
 class Log:
@@ -60,24 +61,6 @@ class Log:
             csv.DictWriter(file, self.columns).writerow(row)
 
 
-def check_same_config(path: Path, config: PretrainingConfig) -> None:
-    """Write the configuration of a new run, or refuse to resume one of another configuration."""
-    ours = asdict(config)
-    if not path.exists():
-        path.write_text(json.dumps(ours, indent=2) + "\n")
-        return
-    theirs = json.loads(path.read_text())
-    different = [name for name in ours if theirs.get(name) != ours[name]]
-    if different:
-        raise ValueError(
-            f"The run in {path.parent} was started with "
-            + ", ".join(f"{name}={theirs.get(name)}" for name in different)
-            + ", now given "
-            + ", ".join(f"{name}={ours[name]}" for name in different)
-            + ". Use the same options, or another state folder."
-        )
-
-
 def load_or_train_tokenizer(folder: Path, texts: list[str], config: PretrainingConfig):
     """Return the tokenizer of this run, trained on the first start."""
     if not (folder / "tokenizer.json").exists():
@@ -90,7 +73,6 @@ class PretrainingRun:
 
     def __init__(self, state: Path, config: PretrainingConfig):
         state.mkdir(parents=True, exist_ok=True)
-        check_same_config(state / "config.json", config)
         self.state, self.config = state, config
         train_texts, held_out = split_reviews(load_reviews("imdb").texts)
         self.tokenizer = load_or_train_tokenizer(state / "tokenizer", train_texts, config)
@@ -111,10 +93,10 @@ class PretrainingRun:
         self.load()
 
     def load(self) -> None:
-        path = self.state / "state.pt"
-        if not path.exists():
+        saved = load_state(self.state / "state.pt", asdict(self.config), self.accelerator.device)
+        (self.state / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
+        if saved is None:
             return
-        saved = torch.load(path, map_location=self.accelerator.device, weights_only=True)
         self.accelerator.unwrap_model(self.model).load_state_dict(saved["model"])
         for optimizer, values in zip(self.optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(values)
@@ -122,15 +104,14 @@ class PretrainingRun:
 
     def save(self) -> None:
         saved = {
+            "signature": asdict(self.config),
             "model": self.accelerator.unwrap_model(self.model).state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "step": self.step,
             "tokens": self.tokens,
             "seconds": self.seconds,
         }
-        partial = self.state / "state.pt.partial"
-        torch.save(saved, partial)
-        partial.replace(self.state / "state.pt")  # a kill leaves the old state or the new one
+        save_state(self.state / "state.pt", saved)
 
     def make_batch(self, step: int, windows: list[list[int]]) -> dict[str, torch.Tensor]:
         rate = self.config.stage(step)[0]

@@ -19,7 +19,7 @@ from bift_utils.finetune.report import (
     save_history_figure,
     summary_lines,
 )
-from bift_utils.finetune.state import STATE, forget_state, keep_previous, open_state
+from bift_utils.finetune.state import STATE, forget_state, open_state
 from bift_utils.finetune.texts import file_digest, prepare_texts
 from bift_utils.masking.collators import JointCollator, MaskedLMCollator, SequenceCollator
 from bift_utils.models.checkpoints import load_model, load_tokenizer
@@ -156,18 +156,13 @@ class FinetuneRun:
         collator = JointCollator(self.tokenizer, make_generator(seed, 1))
         loader = make_loader(self.texts.encoded["train"], collator, self.options.batch_size, seed)
 
-        def evaluate(model):
-            if place.is_main_process:
-                keep_previous(state)
-            return self.evaluate(model)
-
         self.say(
             f"Training: {self.config.epochs} epochs of {len(loader)} updates, λ = {self.weight:g}, "
             f"learning rate {self.config.learning_rate:g}, {self.config.precision}, "
             f"{place.num_processes} process{'es' * (place.num_processes > 1)}."
         )
         set_seed(seed + place.process_index)  # dropout differs between processes
-        return train(self.model, loader, self.config, evaluate, checkpoint=state / STATE)
+        return train(self.model, loader, self.config, self.evaluate, checkpoint=state / STATE)
 
     def report(self, history, identity: dict) -> dict:
         """Measure the kept weights on both held-out parts; the test part is read here only."""

@@ -1,18 +1,14 @@
-"""The folder of a run that is under way: its last two states, and how to go on from them."""
+"""The folder of a run that is under way: its saved state, and what it belongs to."""
 
 import json
-import os
 import shutil
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
 from bift_utils.finetune.output import write_json
 
-STATE, PREVIOUS, OPTIONS = "state.pt", "previous.pt", "options.json"
-OURS = {name + end for name in (STATE, PREVIOUS, OPTIONS) for end in ("", ".partial")}
+STATE, OPTIONS = "state.pt", "options.json"
+OURS = {name + end for name in (STATE, OPTIONS) for end in ("", ".partial")}
 
 
 def state_folder(output: Path) -> Path:
@@ -60,7 +56,8 @@ def open_state(
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / OPTIONS, identity)
         if resume:
-            say(_mend(folder))
+            there = (folder / STATE).exists()
+            say("Going on from the saved state." if there else "There is no saved state yet.")
     place.wait_for_everyone()
     return folder
 
@@ -82,39 +79,6 @@ def _check_same(folder: Path, identity: dict) -> None:
             f"The run in {folder} was started otherwise: {shown}. Resume it as it was, or ask to "
             "overwrite it and start anew."
         )
-
-
-def _mend(folder: Path) -> str:
-    """Take the newest state that can be read; say in one sentence what is done."""
-    if not (folder / STATE).exists() and not (folder / PREVIOUS).exists():
-        return "There is no saved state yet: starting from the beginning."
-    if is_readable(folder / STATE):
-        return "Going on from the saved state."
-    if is_readable(folder / PREVIOUS):
-        os.replace(folder / PREVIOUS, folder / STATE)
-        return "The last saved state is damaged: going on from the one before."
-    (folder / STATE).unlink(missing_ok=True)
-    return "The saved state is damaged and there is none before: starting from the beginning."
-
-
-def is_readable(path: Path) -> bool:
-    """Say whether a saved state can be read, every byte of it."""
-    try:
-        with zipfile.ZipFile(path) as archive:  # torch's format, with a checksum a tensor
-            if archive.testzip() is not None:
-                return False
-        torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # torch and zipfile raise many kinds on a file that is not whole
-        return False
-    return True
-
-
-def keep_previous(folder: Path) -> None:
-    """Keep a copy of the state as the previous one before a new one takes its name."""
-    if (folder / STATE).exists():
-        partial = folder / (PREVIOUS + ".partial")
-        shutil.copyfile(folder / STATE, partial)  # no link: damage to one must spare the other
-        os.replace(partial, folder / PREVIOUS)
 
 
 def forget_state(output: Path) -> None:

@@ -1,6 +1,7 @@
 """The saved state of a run: written at evaluations, read back to go on exactly from there."""
 
 import random
+import zipfile
 from pathlib import Path
 
 import numpy
@@ -63,12 +64,13 @@ def save_state(path: Path, state: dict) -> None:
     partial.replace(path)
 
 
-def load_state(path: Path | None, expected: dict) -> dict | None:
+def load_state(path: Path | None, expected: dict, device="cpu") -> dict | None:
     """Read a state back, or return None where there is none yet.
 
     Args:
         path: the file; None for a run that saves nothing.
         expected: the `signature` of the run that wants to go on.
+        device: where the tensors go.
 
     Raises:
         ValueError: the file is not a saved state, or belongs to another run; the message names
@@ -79,12 +81,16 @@ def load_state(path: Path | None, expected: dict) -> dict | None:
     if path is None or not path.exists():
         return None
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with zipfile.ZipFile(path) as archive:  # torch's format, with a checksum a tensor
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"the checksum of {damaged} is wrong")
+        state = torch.load(path, map_location=device, weights_only=True)
         found = state["signature"]
     except Exception as error:  # torch raises many kinds on a file that is not its own
         raise ValueError(
-            f"The file {path} is not a saved training state ({type(error).__name__}). Give another "
-            "path, or move that file away to start anew."
+            f"The file {path} is no saved training state, or a damaged one "
+            f"({type(error).__name__}). Give another path, or move that file away to start anew."
         ) from error
     names = {**found, **expected}
     different = [name for name in names if found.get(name) != expected.get(name)]

@@ -13,7 +13,7 @@ from own_tables import films, save_tiny_checkpoint, write_table
 from bift_utils.finetune import run as finetuning
 from bift_utils.finetune.output import MARK
 from bift_utils.finetune.run import FinetuneRun, finetune
-from bift_utils.finetune.state import PREVIOUS, STATE, keep_previous, state_folder
+from bift_utils.finetune.state import STATE, state_folder
 
 FAST = {"epochs": 3, "learning_rate": 5e-3, "batch_size": 8, "evaluations_per_epoch": 2}
 # forks, because starting Python and its libraries takes longer than a whole run of this size
@@ -85,16 +85,16 @@ def same(whole, output):
 
 def broken_off(table, output, checkpoint, monkeypatch, after):
     """Run until some evaluations are done and their states saved."""
-    calls = []
+    calls, evaluate = [], FinetuneRun.evaluate
 
-    def killed_before(folder):
+    def killed_before(run, model):
         calls.append(1)
-        if len(calls) > after:
+        if len(calls) > after + 1:  # the first is before training
             raise Killed
-        keep_previous(folder)
+        return evaluate(run, model)
 
     with monkeypatch.context() as patch:
-        patch.setattr(finetuning, "keep_previous", killed_before)
+        patch.setattr(FinetuneRun, "evaluate", killed_before)
         with pytest.raises(Killed):
             finetune(table, output, say=[].append, model=str(checkpoint), **FAST)
     return state_folder(output)
@@ -145,27 +145,14 @@ def test_going_on_repeats_nothing(table, checkpoint, whole, tmp_path, monkeypatc
     assert same(whole, tmp_path / "model")
 
 
-@pytest.mark.parametrize(
-    "damaged, sentence, repeated",
-    [
-        ([STATE], "The last saved state is damaged: going on from the one before.", 1),
-        ([PREVIOUS], "Going on from the saved state.", 0),
-        (
-            [STATE, PREVIOUS],
-            "The saved state is damaged and there is none before: starting from the beginning.",
-            3,
-        ),
-    ],
-)
-def test_a_damaged_state_costs_the_last_interval(
-    table, checkpoint, whole, tmp_path, monkeypatch, damaged, sentence, repeated
-):
+def test_a_damaged_state_is_refused_and_left_alone(table, checkpoint, whole, tmp_path, monkeypatch):
     folder = broken_off(table, tmp_path / "model", checkpoint, monkeypatch, after=3)
-    for name in damaged:
-        damage(folder / name)
+    damage(folder / STATE)
+    with pytest.raises(ValueError, match="no saved training state, or a damaged one .* start anew"):
+        resumed(table, tmp_path / "model", checkpoint, monkeypatch)
+    (folder / STATE).unlink()
     said, count = resumed(table, tmp_path / "model", checkpoint, monkeypatch)
-    assert sentence in said
-    assert count == 3 + repeated
+    assert "There is no saved state yet." in said and count == 6
     assert same(whole, tmp_path / "model")
 
 

@@ -153,7 +153,7 @@ def test_another_seed_ends_elsewhere(whole, tmp_path):
 @pytest.mark.parametrize("option, value", [("learning_rate", 0.5), ("seed", 7), ("layers", 2)])
 def test_a_run_is_not_resumed_with_another_configuration(whole, option, value):
     old = getattr(CONFIG, option)
-    message = f"was started with {option}={old}, now given {option}={value}. Use the same options"
+    message = rf"belongs to another run; it differs in {option} \(saved: {old}, now: {value}\)"
     with pytest.raises(ValueError, match=message):
         PretrainingRun(whole.state, replace(CONFIG, **{option: value}))
 

@@ -3,16 +3,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from bift_utils.finetune.state import (
-    OPTIONS,
-    PREVIOUS,
-    STATE,
-    forget_state,
-    is_readable,
-    keep_previous,
-    open_state,
-    state_folder,
-)
+from bift_utils.finetune.state import OPTIONS, STATE, forget_state, open_state, state_folder
 
 PLACE = SimpleNamespace(is_main_process=True, wait_for_everyone=lambda: None)
 IDENTITY = {"table": "ab12", "epochs": 3, "model": "bift-mini"}
@@ -38,26 +29,10 @@ def output(tmp_path):
 
 @pytest.fixture
 def folder(output):
-    """A run with two saved states, 1 and 2."""
+    """A run with a saved state."""
     folder = start(output)
-    save(folder, 1)
-    keep_previous(folder)
     save(folder, 2)
     return folder
-
-
-def cut(path):
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def flip(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def empty(path):
-    path.write_bytes(b"")
 
 
 def test_a_run_that_was_broken_off_is_not_started_over_unasked(output, folder):
@@ -84,41 +59,7 @@ def test_nothing_saved_yet(output):
     said = []
     start(output)
     start(output, resume=True, said=said)
-    assert said == ["There is no saved state yet: starting from the beginning."]
-
-
-@pytest.mark.parametrize("damage", [cut, flip, empty])
-def test_a_damaged_state_costs_one_interval(output, folder, damage):
-    damage(folder / STATE)
-    said = []
-    start(output, resume=True, said=said)
-    assert said == ["The last saved state is damaged: going on from the one before."]
-    assert number(folder) == 1
-
-
-@pytest.mark.parametrize("damage", [cut, flip, empty])
-def test_damage_between_the_two_writings_costs_nothing(output, folder, damage):
-    keep_previous(folder)  # killed before the new state was written
-    damage(folder / STATE)
-    start(output, resume=True)
-    assert number(folder) == 2
-
-
-def test_without_a_readable_state_it_begins_anew(output, folder):
-    cut(folder / STATE)
-    flip(folder / PREVIOUS)
-    said = []
-    start(output, resume=True, said=said)
-    assert said == [
-        "The saved state is damaged and there is none before: starting from the beginning."
-    ]
-    assert not (folder / STATE).exists()
-
-
-def test_a_state_that_is_missing_is_taken_from_the_one_before(output, folder):
-    (folder / STATE).unlink()
-    start(output, resume=True)
-    assert number(folder) == 1
+    assert said == ["There is no saved state yet."]
 
 
 @pytest.mark.parametrize(
@@ -148,23 +89,13 @@ def test_only_the_first_process_writes(output):
     assert not open_state(output, IDENTITY, False, False, other, print).exists()
 
 
-def test_code_in_a_state_is_not_run(folder, tmp_path):
-    class Evil:
-        def __reduce__(self):
-            return (open, (str(tmp_path / "ran"), "w"))
-
-    torch.save(Evil(), folder / STATE)
-    assert not is_readable(folder / STATE)
-    assert not (tmp_path / "ran").exists()
-
-
 def test_a_finished_run_leaves_no_state(output, folder):
     forget_state(output)
     assert not state_folder(output).exists()
     forget_state(output)
 
 
-@pytest.mark.parametrize("name", [OPTIONS, STATE, PREVIOUS])
+@pytest.mark.parametrize("name", [OPTIONS, STATE])
 def test_a_file_half_written_when_it_was_killed_is_no_obstacle(output, folder, name):
     (folder / f"{name}.partial").write_bytes(b"half")
     start(output, resume=True)

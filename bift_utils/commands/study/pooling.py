@@ -8,7 +8,6 @@ A row that is already in OUTPUT.csv is not run again.
 """
 
 import argparse
-import csv
 import time
 from pathlib import Path
 
@@ -18,11 +17,13 @@ from bift_utils.evaluation.metrics import evaluate_sequence
 from bift_utils.masking.collators import SequenceCollator
 from bift_utils.models.checkpoints import load_model, load_tokenizer
 from bift_utils.models.joint import POOLINGS
+from bift_utils.results.rows import ResultRows
 from bift_utils.runtime import environment_report, get_device, set_seed
 from bift_utils.training.loop import train
 from bift_utils.training.options import TrainingConfig
 
 TRAIN_SIZE, TEST_SIZE = 768, 1000
+KEY = ("pooling", "set")
 COLUMNS = (
     "pooling", "set", "train_texts", "test_texts", "epochs", "learning_rate", "test_accuracy",
     "test_loss", "seconds", "device", "torch", "transformers",
@@ -50,30 +51,20 @@ def run_study(
     parts = split_texts(load_reviews("rotten_tomatoes"), seed=0)
     tokenizer, machine = load_tokenizer("bift-mini"), environment_report()
     test = parts["test"].take(range(test_size))
-    done = set()
-    if output.exists():
-        with output.open(newline="", encoding="utf-8") as file:
-            done = {(row["pooling"], int(row["set"])) for row in csv.DictReader(file)}
-    with output.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        if not done:
-            writer.writeheader()
-        for number in range(sets):
-            few = parts["train"].take(range(number * size, (number + 1) * size))
-            for pooling in POOLINGS:
-                if (pooling, number) in done:
-                    continue
-                started = time.perf_counter()
-                measured = fine_tune(tokenizer, few, test, pooling, number, epochs)
-                row = {f"test_{key}": round(value, 5) for key, value in measured.items()}
-                row |= {"pooling": pooling, "set": number, "epochs": epochs}
-                row |= {"train_texts": size, "test_texts": test_size}
-                row |= {"learning_rate": TrainingConfig().learning_rate}
-                row |= {"seconds": round(time.perf_counter() - started)}
-                writer.writerow(
-                    row | {key: machine[key] for key in ("device", "torch", "transformers")}
-                )
-                file.flush()
+    results = ResultRows(output, COLUMNS, KEY)
+    for number in range(sets):
+        few = parts["train"].take(range(number * size, (number + 1) * size))
+        for pooling in POOLINGS:
+            row = {"pooling": pooling, "set": number}
+            if row in results:
+                continue
+            started = time.perf_counter()
+            measured = fine_tune(tokenizer, few, test, pooling, number, epochs)
+            row |= {f"test_{key}": round(value, 5) for key, value in measured.items()}
+            row |= {"train_texts": size, "test_texts": test_size, "epochs": epochs}
+            row |= {"learning_rate": TrainingConfig().learning_rate}
+            row |= {"seconds": round(time.perf_counter() - started)}
+            results.append(row | {key: machine[key] for key in ("device", "torch", "transformers")})
 
 
 def main(arguments: list[str] | None = None) -> None:
