@@ -10,6 +10,7 @@ from bift_utils.models.joint import new_model
 from bift_utils.runtime import make_generator
 from bift_utils.training.loop import train, training_step
 from bift_utils.training.options import TrainingConfig
+from bift_utils.training.pieces import needed_rows
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls", "pooler"])
@@ -19,7 +20,7 @@ def test_the_count_is_that_of_the_library(tokenizer, texts, labels, pooling):
     model = new_model(config)
     encoded = encode_texts(tokenizer, texts, labels)
     collator = JointCollator(tokenizer, make_generator(0), mlm_probability=0.4)
-    (batch,) = make_loader(encoded, collator, 8)
+    batch = needed_rows(next(iter(make_loader(encoded, collator, 8))), 0.3)
     with FlopMeter(model.train()) as meter, FlopCounterMode(display=False) as counter:
         training_step(model, batch, 0.3)["loss"].backward()
     unused = 2 * len(batch["labels"]) * 16 * 16  # `BertModel` runs its pooler in any case
@@ -37,7 +38,7 @@ def test_heads_that_are_not_asked_cost_nothing(tokenizer):
 def test_only_training_passes_are_counted(tokenizer, texts, labels):
     model = new_model(tiny_config(tokenizer))
     encoded = encode_texts(tokenizer, texts, labels)
-    loader = make_loader(encoded, JointCollator(tokenizer, make_generator(0)), 4)
+    loader = list(make_loader(encoded, JointCollator(tokenizer, make_generator(0)), 4))
 
     def evaluate(model):
         model.eval()
@@ -46,8 +47,10 @@ def test_only_training_passes_are_counted(tokenizer, texts, labels):
 
     with FlopMeter(model) as meter:
         train(model, loader, TrainingConfig(epochs=1), evaluate)
-    read = 2 * sum(map(len, encoded.input_ids))  # each sentence once clean, once masked
-    assert meter.tokens == read
+    # each sentence once clean, and once masked if anything was hidden in it
+    read = [needed_rows(batch, 0.3)["attention_mask"] for batch in loader]
+    assert meter.tokens == sum(int(mask.sum()) for mask in read) > sum(encoded.lengths)
+    assert meter.rows == sum(map(len, read)) > len(encoded)
     before = meter.flops
     model.train()
     model(torch.ones(2, 3, dtype=torch.long), torch.ones(2, 3))

@@ -54,10 +54,10 @@ def test_every_cell_has_as_many_task_updates(runs):
 
 def test_the_rows_that_were_encoded_are_counted(runs):
     rows = {name: int(row["rows_encoded"]) for name, row in runs.items()}
-    assert rows == {
-        "plain": 64, "joint": 128, "finish": 96, "alternating": 128, "nothing shared": 128,
-        "one layer shared": 128, "masked": 64,
-    }  # fmt: skip
+    assert rows["plain"] == 64 and rows["masked"] <= 64
+    assert 64 < rows["finish"] < rows["joint"] <= 128  # a text may have nothing hidden
+    others = ("alternating", "nothing shared", "one layer shared")
+    assert {rows[name] for name in others} == {rows["joint"]}
 
 
 def test_with_nothing_shared_the_task_comes_out_as_without_the_other_objective(runs):

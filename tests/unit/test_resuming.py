@@ -158,7 +158,7 @@ def test_a_state_of_other_data_is_refused_and_kept(tokenizer, encoded, texts, la
 def test_a_file_that_is_no_state_is_refused_and_kept(tokenizer, encoded, tmp_path, content):
     path = tmp_path / "state.pt"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="is not a saved training state"):
+    with pytest.raises(ValueError, match="is no saved training state, or a damaged one"):
         run(tokenizer, encoded, CONFIG, None, path)
     assert path.read_bytes() == content
 
@@ -170,7 +170,7 @@ def test_a_file_that_would_run_code_is_not_run(tokenizer, encoded, tmp_path):
 
     path = tmp_path / "state.pt"
     torch.save({"signature": Evil()}, path)
-    with pytest.raises(ValueError, match="is not a saved training state"):
+    with pytest.raises(ValueError, match="is no saved training state, or a damaged one"):
         run(tokenizer, encoded, CONFIG, None, path)
     assert not (tmp_path / "ran").exists()
 
