@@ -140,7 +140,7 @@ def train(
     return run.history
 
 
-class NonFiniteLoss(ArithmeticError):
+class NonFiniteLoss(ValueError):
     """The loss of an update is infinite or not a number."""
 
 

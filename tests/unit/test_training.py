@@ -13,7 +13,7 @@ from bift_utils.models.joint import new_model
 from bift_utils.runtime import make_generator, set_seed
 from bift_utils.training import loop as training
 from bift_utils.training.history import BestWeights
-from bift_utils.training.loop import train, training_step
+from bift_utils.training.loop import NonFiniteLoss, train, training_step
 from bift_utils.training.options import TrainingConfig, evaluation_turns
 
 
@@ -237,3 +237,65 @@ def test_evaluations_are_spread_evenly_and_end_at_the_last_step(per_epoch, steps
 def test_options_outside_their_range_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         TrainingConfig(**options)
+
+
+class Poisoned(torch.nn.Module):
+    """A model whose answers become NaN after some forward passes in training."""
+
+    def __init__(self, model, good):
+        super().__init__()
+        self.model, self.good, self.config = model, good, model.config
+
+    @property
+    def device(self):
+        return self.model.device
+
+    def forward(self, *inputs, **options):
+        outputs = self.model(*inputs, **options)
+        if self.training:
+            self.good -= 1
+            if self.good < 0:
+                return {name: value * float("nan") for name, value in outputs.items()}
+        return outputs
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_what_was_best(tokenizer, encoded):
+    model = Poisoned(model_and_batch(tokenizer, encoded, 0.3)[0], good=5)
+    kept = []
+
+    def evaluate(model):
+        kept.append({name: value.clone() for name, value in model.state_dict().items()})
+        return {"loss": 1.0 / len(kept)}
+
+    config = TrainingConfig(epochs=4, evaluations_per_epoch=1)
+    history = train(model, joint_loader(tokenizer, encoded, 0.3), config, evaluate)
+    assert history.stopped == (
+        "The loss became nan at update 6; lower the learning rate. "
+        "The weights are those of update 3"
+    )
+    assert history.best_step == 3 and len(history.steps) == 5
+    assert all(torch.equal(value, kept[0][name]) for name, value in model.state_dict().items())
+
+
+def test_a_loss_that_is_no_number_at_once_is_an_error(tokenizer, encoded):
+    model = Poisoned(model_and_batch(tokenizer, encoded, 0.3)[0], good=1)
+    with pytest.raises(
+        NonFiniteLoss, match="became nan at update 2.* Nothing was evaluated before"
+    ):
+        train(model, joint_loader(tokenizer, encoded, 0.3), TrainingConfig(epochs=1))
+    assert all(torch.isfinite(value).all() for value in model.state_dict().values())
+
+
+def test_nan_is_never_the_best():
+    best = BestWeights(patience=None)
+    model = torch.nn.Linear(1, 1)
+    for step, measured in enumerate([{"loss": math.nan}, {"loss": 0.5},
+                                     {"loss": math.nan, "accuracy": 0.9}], start=1):  # fmt: skip
+        best.update(model, step, measured)
+    assert best.step == 2
+
+
+def test_a_loader_without_batches_is_refused(tokenizer, encoded):
+    model, _ = model_and_batch(tokenizer, encoded, 0.3)
+    with pytest.raises(ValueError, match="The loader has no batch"):
+        train(model, [], TrainingConfig())
