@@ -190,7 +190,7 @@ def holm(p_values: Mapping[Hashable, float], level: float = 0.05) -> list:
 
     Source: Holm 1979. Introduced in notebook 06.
     """
-    standing = []
+    standing: list = []
     for name, p in sorted(p_values.items(), key=lambda item: item[1]):
         if p >= level / (len(p_values) - len(standing)):
             break

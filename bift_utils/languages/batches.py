@@ -5,6 +5,7 @@ Shapes: N sentences, T positions, V tokens. Token V is [MASK], so the model's vo
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from bift_utils.runtime import make_generator
 Corruption = Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]]
 
 
-def language_masking(vocab_size: int, **rates: float) -> MaskingConfig:
+def language_masking(vocab_size: int, **rates: Any) -> MaskingConfig:
     """Return masking options for a known language: every token of it may be hidden or drawn.
 
     Args:

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass, field
 
+import torch
+
 
 @dataclass
 class History:
@@ -42,7 +44,9 @@ class BestWeights:
 
     def __init__(self, patience: int | None):
         self.patience = patience
-        self.score, self.step, self.weights, self.waited = None, 0, None, 0
+        self.score: tuple[float, float] | None = None
+        self.weights: dict[str, torch.Tensor] | None = None
+        self.step = self.waited = 0
 
     def update(self, model, step: int, measured: dict[str, float]) -> bool:
         """Take note of an evaluation; return True when it is time to stop."""

@@ -172,8 +172,8 @@ class Run:
 
     def stage(self, number: int, schedule: Callable, options: TrainingConfig) -> None:
         """Train one stage: the schedule's updates of every batch, evaluations between them."""
-        resumed = self.saved is not None and number < len(self.saved["turns"])
-        if number and not resumed:
+        saved = self.saved if self.saved and number < len(self.saved["turns"]) else None
+        if number and not saved:
             self.begin_finish()
         turns = options.epochs * len(self.loader)
         total = count_updates(turns, schedule, options)
@@ -183,7 +183,7 @@ class Run:
         optimizer = self.accelerator.prepare(optimizer)
         batches = repeat(self.loader, options.epochs)
         self.turns.append(0)
-        if resumed and self.skip(batches, number, optimizer, rates):
+        if saved and self.skip(saved, batches, number, optimizer, rates):
             return
         shape = (len(self.loader), options.epochs, options.evaluations_per_epoch)
         evaluate_at = set(evaluation_turns(*shape)) if self.evaluate else set()
@@ -234,25 +234,25 @@ class Run:
             callback(self.history)
         return stop
 
-    def skip(self, batches, number: int, optimizer, rates) -> bool:
+    def skip(self, saved: dict, batches, number: int, optimizer, rates) -> bool:
         """Pass over what was done before; return True when that was the whole stage."""
-        taken = self.saved["turns"][number]
+        taken = saved["turns"][number]
         batch = collections.deque(itertools.islice(batches, taken), maxlen=1).pop()
         self.turns[-1] = taken
-        if number + 1 < len(self.saved["turns"]):
+        if number + 1 < len(saved["turns"]):
             return True
-        if fingerprint(batch) != self.saved["last_batch"]:
+        if fingerprint(batch) != saved["last_batch"]:
             raise ValueError(
                 f"The state in {self.checkpoint} was saved on other data, or in another order: "
                 f"batch {taken} is not the same. Make the loader with the same texts and seeds, "
                 "or give another path to start anew."
             )
-        self.plain.load_state_dict(self.saved["model"])
-        optimizer.load_state_dict(self.saved["optimizer"])
-        rates.load_state_dict(self.saved["rates"])
-        unpack(self.saved, self.history, self.best)
-        restore_random_state(self.saved["random"])
-        return self.saved["stop"]
+        self.plain.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        rates.load_state_dict(saved["rates"])
+        unpack(saved, self.history, self.best)
+        restore_random_state(saved["random"])
+        return saved["stop"]
 
     def begin_finish(self) -> None:
         """Start the finish from the best weights so far, with new patience."""

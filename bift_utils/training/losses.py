@@ -95,11 +95,14 @@ def joint_loss(
     """
     weight = check_mlm_weight(mlm_weight)
     terms = [(weight, mlm_loss, "masked-LM"), (1.0 - weight, task_loss, "task")]
+    kept: list[torch.Tensor] = []
     for share, loss, name in terms:
-        if share > 0 and loss is None:
+        if share == 0:
+            continue
+        if loss is None:
             raise ValueError(
                 f"joint_loss got no {name} loss although its weight is {share:g}; "
                 "pass it, or set its weight to zero."
             )
-    kept = [loss if share == 1.0 else share * loss for share, loss, _ in terms if share > 0]
+        kept.append(loss if share == 1.0 else share * loss)
     return kept[0] if len(kept) == 1 else kept[0] + kept[1]

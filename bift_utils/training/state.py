@@ -3,6 +3,7 @@
 import random
 import zipfile
 from pathlib import Path
+from typing import Any, cast
 
 import numpy
 import torch
@@ -35,8 +36,8 @@ def fingerprint(batch: dict[str, torch.Tensor]) -> list[int]:
 
 def random_state() -> dict:
     """Return the state of every global random stream that `runtime.set_seed` seeds."""
-    name, keys, *rest = numpy.random.get_state()
-    state = {
+    name, keys, *rest = cast(tuple, numpy.random.get_state())
+    state: dict[str, Any] = {
         "torch": torch.get_rng_state(),
         "numpy": (name, keys.tolist(), *rest),
         "python": random.getstate(),
@@ -64,7 +65,7 @@ def save_state(path: Path, state: dict) -> None:
     partial.replace(path)
 
 
-def load_state(path: Path | None, expected: dict, device="cpu") -> dict | None:
+def load_state(path: Path | None, expected: dict | None, device="cpu") -> dict | None:
     """Read a state back, or return None where there is none yet.
 
     Args:
@@ -78,7 +79,7 @@ def load_state(path: Path | None, expected: dict, device="cpu") -> dict | None:
 
     Introduced in notebook 06.
     """
-    if path is None or not path.exists():
+    if path is None or expected is None or not path.exists():
         return None
     try:
         with zipfile.ZipFile(path) as archive:  # torch's format, with a checksum a tensor
