@@ -32,7 +32,7 @@ from bift_utils.evaluation.flops import (
     forward_flops,
 )
 from bift_utils.evaluation.gradients import (
-    LOSSES,
+    OBJECTIVES,
     batch_cosines,
     gradient_cosines,
     layer_parameters,
@@ -70,7 +70,7 @@ from bift_utils.evaluation.sides import (
 )
 
 __all__ = [
-    "LOSSES",
+    "OBJECTIVES",
     "SIDES",
     "FlopMeter",
     "ReliabilityBins",

@@ -8,7 +8,7 @@ import torch
 from bift_utils.data.batches import move_batch
 from bift_utils.training.loop import training_step
 
-LOSSES = ("mlm_loss", "task_loss")
+OBJECTIVES = ("mlm_loss", "task_loss")
 
 
 def layer_parameters(model) -> dict[str, list[torch.nn.Parameter]]:
@@ -42,7 +42,7 @@ def gradient_cosines(model, batch: dict[str, torch.Tensor]) -> dict[str, float]:
 
     Source: Du et al. 2018 (auxiliary losses judged by gradient cosine). Introduced in notebook 06.
     """
-    return _by_part(model, *_gradients(model, batch, LOSSES))
+    return _by_part(model, *_gradients(model, batch, OBJECTIVES))
 
 
 def batch_cosines(
@@ -67,8 +67,8 @@ def batch_cosines(
 
     Introduced in notebook 06.
     """
-    if loss not in LOSSES:
-        raise ValueError(f"The loss {loss!r} was given; expected one of {LOSSES}.")
+    if loss not in OBJECTIVES:
+        raise ValueError(f"The loss {loss!r} was given; expected one of {OBJECTIVES}.")
     return _by_part(model, *(_gradients(model, batch, (loss,))[0] for batch in (first, second)))
 
 

@@ -6,7 +6,7 @@ import torch
 
 from bift_utils.commands.study import __main__ as study
 from bift_utils.commands.study import exact as exact_grid
-from bift_utils.commands.study.exact import plan, run_cell
+from bift_utils.commands.study.exact import plan_exact, run_exact_cell
 from bift_utils.languages.experiment import draw_test, draw_training, hide, make_language
 from bift_utils.runtime import make_generator
 
@@ -28,7 +28,7 @@ def test_the_reference_is_exact_and_never_reached(language, test):
     assert test.token_posterior.shape == (int(test.blanks.sum()), 12)
     exact = language.cavity_posterior(test.corrupted)[test.blanks]
     assert torch.equal(exact, test.token_posterior)
-    found = run_cell(language, test, CELL, evaluations=2)
+    found = run_exact_cell(language, test, CELL, evaluations=2)
     assert found["label_kl"] > 0 and found["token_kl"] > 0
     assert found["loss"] == pytest.approx(test.label_entropy + found["label_kl"], abs=2e-6)
     assert found["accuracy"] < test.best_accuracy
@@ -58,17 +58,17 @@ def test_sets_are_nested_apart_and_of_the_right_size(language):
 
 def test_text_without_labels_changes_nothing_at_weight_zero(language, test):
     cells = [{**CELL, "mlm_weight": 0.0, "unlabelled": m} for m in (0, 64)]
-    one, other = (run_cell(language, test, cell, evaluations=2) for cell in cells)
+    one, other = (run_exact_cell(language, test, cell, evaluations=2) for cell in cells)
     assert {**one, "seconds": 0} == {**other, "seconds": 0}
 
 
 def test_at_weight_one_the_last_weights_are_kept(language, test):
-    found = run_cell(language, test, {**CELL, "mlm_weight": 1.0}, evaluations=3)
+    found = run_exact_cell(language, test, {**CELL, "mlm_weight": 1.0}, evaluations=3)
     assert found["best_update"] == 6 and found["token_kl"] == found["last_token_kl"]
 
 
 def test_the_plan_holds_every_cell_once():
-    cells = [tuple(cell.values()) for cell in plan(range(5))]
+    cells = [tuple(cell.values()) for cell in plan_exact(range(5))]
     assert len(cells) == len(set(cells)) == 5 * 2 * 3 * (3 * 6 + 1)
     assert {cell[1] for cell in cells} == {0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0}
 
@@ -76,7 +76,7 @@ def test_the_plan_holds_every_cell_once():
 def test_the_command_writes_rows_and_goes_on(tmp_path, monkeypatch):
     few = [{k: v for k, v in CELL.items() if k not in ("updates", "learning_rate")}]
     few.append({**few[0], "mlm_weight": 0.0})
-    monkeypatch.setattr(exact_grid, "plan", lambda seeds, widths: iter(few))
+    monkeypatch.setattr(exact_grid, "plan_exact", lambda seeds, widths: iter(few))
     path = tmp_path / "new" / "exact.csv"
     arguments = ["exact", str(path), "--seeds", "1", "--updates", "4", "--widths", "8"]
     study.main(arguments)
@@ -92,4 +92,4 @@ def test_an_interrupt_leaves_no_row(language, test, monkeypatch):
     stopped = SimpleNamespace(stopped="stopped by hand")
     monkeypatch.setattr(exact_grid, "train", lambda *_: stopped)
     with pytest.raises(KeyboardInterrupt):
-        run_cell(language, test, CELL)
+        run_exact_cell(language, test, CELL)

@@ -41,7 +41,7 @@ def runs(tokenizer, tmp_path_factory):
         patch.setattr(grid, "SHARED", {**grid.SHARED, "lower 2": 1})
         grid.run_grid(options)
         written = options.output.read_text(encoding="utf-8")
-        patch.setattr(grid, "run_cell", None)  # to call it would raise TypeError
+        patch.setattr(grid, "run_setting", None)  # to call it would raise TypeError
         grid.run_grid(options)
     assert options.output.read_text(encoding="utf-8") == written
     return dict(zip(CELLS, csv.DictReader(written.splitlines()), strict=True))

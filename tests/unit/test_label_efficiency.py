@@ -223,7 +223,7 @@ def test_the_loss_that_chooses_is_that_of_the_weights_kept(tokenizer, tiny_model
     monkeypatch.setattr(label_runs, "train", lambda *_: History([], losses, best_step=2))
     options = {"method": "joint", "mlm_weight": 0.1, "updates": 3, "learning_rate": 3e-4,
                "precision": "fp32"}  # fmt: skip
-    found = label_runs.fine_tune(tiny_model, tokenizer, material(tokenizer), options, seed=0)
+    found = label_runs.train_method(tiny_model, tokenizer, material(tokenizer), options, seed=0)
     assert (found["validation_loss"], found["best_update"]) == (0.4, 2)
 
 

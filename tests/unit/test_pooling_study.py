@@ -15,19 +15,19 @@ def quick(monkeypatch):
     """Replace the training by a count of the calls."""
     calls = []
 
-    def fine_tune(tokenizer, few, test, pooling, seed, epochs):
+    def train_pooling(tokenizer, few, test, pooling, seed, epochs):
         calls.append((pooling, seed, few.texts, len(test)))
         return {"accuracy": 0.5, "loss": 0.7}
 
-    monkeypatch.setattr(pooling_study, "fine_tune", fine_tune)
+    monkeypatch.setattr(pooling_study, "train_pooling", train_pooling)
     return calls
 
 
 def test_rows_and_resuming(quick, tmp_path):
     output = tmp_path / "study.csv"
-    pooling_study.run_study(output, sets=1, size=8, test_size=4)
+    pooling_study.run_pooling(output, sets=1, size=8, test_size=4)
     assert [call[:2] for call in quick] == [("cls", 0), ("mean", 0), ("pooler", 0)]
-    pooling_study.run_study(output, sets=2, size=8, test_size=4)
+    pooling_study.run_pooling(output, sets=2, size=8, test_size=4)
     assert [call[:2] for call in quick[3:]] == [("cls", 1), ("mean", 1), ("pooler", 1)]
     with output.open() as file:
         rows = list(csv.DictReader(file))
@@ -45,7 +45,7 @@ def test_the_training_sets_are_disjoint_and_not_the_test_part(quick, tmp_path):
 
 def test_one_small_run(tokenizer, tmp_path):
     output = tmp_path / "study.csv"
-    pooling_study.run_study(output, sets=1, size=32, test_size=16, epochs=1)
+    pooling_study.run_pooling(output, sets=1, size=32, test_size=16, epochs=1)
     rows = pandas.read_csv(output)
     assert len(rows) == 3 and rows["test_accuracy"].between(0, 1).all()
     assert (rows["test_loss"] > 0).all()
@@ -66,6 +66,6 @@ def test_the_test_texts_are_scored(monkeypatch, tokenizer):
     )
     reviews = load_reviews("rotten_tomatoes")
     few, test = reviews.take(range(8)), reviews.take(range(8, 13))
-    pooling_study.fine_tune(tokenizer, few, test, "cls", seed=0, epochs=1)
+    pooling_study.train_pooling(tokenizer, few, test, "cls", seed=0, epochs=1)
     (part,) = scored
     assert part.labels == test.labels and len(part) == 5

@@ -45,7 +45,7 @@ def choose_notebooks(checkout: Path, wanted: list[str] | None) -> dict[str, dict
     return {paths[name].stem: read_notebook(paths[name]) for name in chosen}
 
 
-def check_output(output: Path, checkout: Path) -> None:
+def check_course_folder(output: Path, checkout: Path) -> None:
     """Raise unless OUT is a new or empty folder outside of the notebooks."""
     notebooks = (checkout / "notebooks").resolve()
     if notebooks in (output.resolve(), *output.resolve().parents):
@@ -56,7 +56,7 @@ def check_output(output: Path, checkout: Path) -> None:
 
 def write_edition(output: Path, checkout: Path, wanted: list[str] | None, plain: bool) -> None:
     """Write one of the two editions; nothing is written before all of it is made."""
-    check_output(output, checkout)
+    check_course_folder(output, checkout)
     if not plain and importlib.util.find_spec("nbgrader") is None:
         raise CourseError(
             "The course edition needs nbgrader, which is not installed; install the extra: "

@@ -13,7 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bift_utils.commands.study.comparison import run_study
+from bift_utils.commands.study.comparison import run_comparison
 from bift_utils.commands.study.exact import run_exact_grid
 from bift_utils.commands.study.grid import run_grid
 from bift_utils.commands.study.labels import METHODS, SIZES, run_label_efficiency
@@ -107,7 +107,7 @@ def main(arguments: list[str] | None = None) -> None:
         parse_named, run = NAMED[arguments[0]]
         run(parse_named(arguments[1:]))
     else:
-        run_study(parse(arguments))
+        run_comparison(parse(arguments))
 
 
 if __name__ == "__main__":

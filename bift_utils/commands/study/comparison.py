@@ -69,7 +69,7 @@ def run_baselines(parts: dict[str, LabelledTexts]) -> dict[str, dict]:
     return rows
 
 
-def run_study(options) -> None:
+def run_comparison(options) -> None:
     """Run what is missing, seed by seed; seed s uses split s, start s and masks s."""
     tokenizer = load_tokenizer(options.checkpoint)
     reviews = load_reviews("rotten_tomatoes")

@@ -45,7 +45,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def run_cell(
+def run_exact_cell(
     language: ClassConditionalLanguage, test: KnownTest, cell: dict, evaluations: int = 10
 ) -> dict:
     """Train one cell and return its measured columns.
@@ -96,7 +96,7 @@ def run_cell(
     }
 
 
-def plan(seeds: range, widths: tuple[int, ...] = WIDTHS) -> Iterator[dict]:
+def plan_exact(seeds: range, widths: tuple[int, ...] = WIDTHS) -> Iterator[dict]:
     """Yield the cells, whole seeds of the narrow model first.
 
     With λ = 0 no text is read, so the amount of unlabelled text cannot matter: one run stands for
@@ -127,7 +127,7 @@ def run_exact_grid(options) -> None:
     about = {name: machine[name] for name in ("device", "torch", "transformers")}
     common = {"updates": options.updates, "learning_rate": options.learning_rate}
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    for cell in tqdm(list(plan(seeds, options.widths)), unit="run"):
+    for cell in tqdm(list(plan_exact(seeds, options.widths)), unit="run"):
         cell = {**cell, **common}
         if cell not in results:
-            results.append({**cell, **run_cell(language, test, cell), **floors, **about})
+            results.append({**cell, **run_exact_cell(language, test, cell), **floors, **about})

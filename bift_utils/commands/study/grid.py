@@ -92,7 +92,7 @@ def make_config(options, cell: dict) -> TrainingConfig:
     )
 
 
-def run_cell(tokenizer, prepared: dict, options, cell: dict, seed: int) -> dict:
+def run_setting(tokenizer, prepared: dict, options, cell: dict, seed: int) -> dict:
     """Train one cell with one seed and return its measured columns.
 
     Seed s is split s, start s, order s and masks s. The test part is scored once, with the weights
@@ -129,7 +129,7 @@ def run_cell(tokenizer, prepared: dict, options, cell: dict, seed: int) -> dict:
     }
 
 
-def plan(seeds: range) -> Iterator[tuple[int, dict]]:
+def plan_grid(seeds: range) -> Iterator[tuple[int, dict]]:
     """Yield (seed, cell): whole seeds of the λ axis first, then the other cells, seed by seed."""
     axis, others = cells()[: len(WEIGHTS)], cells()[len(WEIGHTS) :]
     for part in (axis, others):
@@ -146,12 +146,12 @@ def run_grid(options) -> None:
     about = {name: machine[name] for name in ("device", "torch", "transformers")}
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     prepared, prepared_seed = None, None
-    for seed, cell in tqdm(list(plan(seeds)), unit="run"):
+    for seed, cell in tqdm(list(plan_grid(seeds)), unit="run"):
         row = {"seed": seed, **cell, **common}
         if row in results:
             continue
         if seed != prepared_seed:
             prepared, prepared_seed = prepare(tokenizer, options, seed), seed
-        measured = run_cell(tokenizer, prepared, options, cell, seed)
+        measured = run_setting(tokenizer, prepared, options, cell, seed)
         sizes = {name: prepared[name] for name in ("validation_texts", "test_texts")}
         results.append({**row, **measured, **sizes, **about})

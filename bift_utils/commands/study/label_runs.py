@@ -121,7 +121,7 @@ class Material:
     text: EncodedTexts
 
 
-def fine_tune(model, tokenizer, material: Material, options: dict, seed: int) -> dict:
+def train_method(model, tokenizer, material: Material, options: dict, seed: int) -> dict:
     """Train a model with one of the neural methods and return updates and cost.
 
     Args:

@@ -23,9 +23,9 @@ from tqdm.auto import tqdm
 from bift_utils.commands.study.label_runs import (
     Material,
     counted_words,
-    fine_tune,
     measure,
     neural_probabilities,
+    train_method,
 )
 from bift_utils.data.batches import encode_texts
 from bift_utils.data.corpus import held_out_reviews
@@ -126,7 +126,7 @@ def run_one(study: Study, row: dict) -> tuple[dict, dict[str, torch.Tensor]]:
         set_seed(row["seed"])
         model = load_model(study.checkpoint, pooling="mean", dropout=0.1).to(get_device())
         options = {**row, "updates": UPDATES[row["labels"]]}
-        found = fine_tune(model, study.tokenizer, material, options, row["seed"])
+        found = train_method(model, study.tokenizer, material, options, row["seed"])
         probabilities = {
             name: neural_probabilities(model, study.tokenizer, encoded)
             for name, (_, encoded) in asked.items()

@@ -30,7 +30,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def fine_tune(
+def train_pooling(
     tokenizer, few: LabelledTexts, test: LabelledTexts, pooling: str, seed: int, epochs: int
 ) -> dict[str, float]:
     """Fine-tune once, and return accuracy and loss on the test texts with the last weights."""
@@ -44,7 +44,7 @@ def fine_tune(
     return evaluate_sequence(model, make_loader(scored, collator, 64, shuffle=False))
 
 
-def run_study(
+def run_pooling(
     output: Path, sets: int = 5, size: int = TRAIN_SIZE, test_size: int = TEST_SIZE, epochs: int = 3
 ) -> None:
     """Run what is missing in `output` and append it."""
@@ -59,7 +59,7 @@ def run_study(
             if row in results:
                 continue
             started = time.perf_counter()
-            measured = fine_tune(tokenizer, few, test, pooling, number, epochs)
+            measured = train_pooling(tokenizer, few, test, pooling, number, epochs)
             row |= {f"test_{key}": round(value, 5) for key, value in measured.items()}
             row |= {"train_texts": size, "test_texts": test_size, "epochs": epochs}
             row |= {"learning_rate": TrainingConfig().learning_rate}
@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("output", type=Path, help="CSV to write or to go on with")
     parser.add_argument("--sets", type=int, default=5, help="how many training sets")
-    run_study(parser.parse_args(arguments).output, parser.parse_args(arguments).sets)
+    run_pooling(parser.parse_args(arguments).output, parser.parse_args(arguments).sets)
 
 
 if __name__ == "__main__":

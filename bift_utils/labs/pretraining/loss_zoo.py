@@ -14,7 +14,7 @@ from bift_utils.training.losses import masked_lm_loss
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def from_the_article(logits: Tensor, labels: Tensor) -> Tensor:
+def one_place_early(logits: Tensor, labels: Tensor) -> Tensor:
     """Score position i − 1 against the label of position i, as section 5.2 of the article does.
 
     That is the loss of a causal model, which is asked for the *next* token. A model that reads
@@ -43,4 +43,4 @@ def from_the_article(logits: Tensor, labels: Tensor) -> Tensor:
     )
 
 
-LOSSES: dict[str, Loss] = {"A": masked_lm_loss, "B": from_the_article}
+LOSS_ZOO: dict[str, Loss] = {"A": masked_lm_loss, "B": one_place_early}
