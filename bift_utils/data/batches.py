@@ -184,7 +184,7 @@ class TokenCollator:
 
 def batches_by_length(
     encoded: EncodedTexts, collator, batch_size: int
-) -> tuple[list[dict[str, torch.Tensor]], torch.Tensor]:
+) -> tuple[list[dict[str, Tensor]], Tensor]:
     """Return batches for scoring, in order of length: less padding, the same scores.
 
     Args:

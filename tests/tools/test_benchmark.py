@@ -65,7 +65,7 @@ def test_the_ordinary_way_shares_one_encoder_and_ties_its_words(tokenizer, texts
 
 
 def test_the_trainer_is_given_the_loss_of_the_package(tokenizer, tiny_model, texts, labels):
-    collator = JointCollator(tokenizer, make_generator(1), 0.3)
+    collator = JointCollator(tokenizer, make_generator(1))
     encoded = data.encode_texts(tokenizer, texts, labels)
     batch = collator([encoded[i] for i in range(len(encoded))])
     tiny_model.eval()
