@@ -8,6 +8,7 @@ with the number of processes.
 """
 
 import argparse
+import io
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -79,5 +80,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     for stream in (sys.stdout, sys.stderr):  # a terminal that has no λ shows "?" for it
-        stream.reconfigure(errors="replace")
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     sys.exit(main())

@@ -94,13 +94,13 @@ def suggest_checkpoint(texts: Sequence[str], model: str, most: int = 500) -> str
     Introduced in notebook 08.
     """
     texts = list(texts)[:most]
-    shares = {}
+    shares: dict[str, float] = {}
     for name in CANDIDATES:
         try:
             shares[name] = unknown_share(load_tokenizer(name), texts)
         except FileNotFoundError:
             continue
-    best = min(shares, key=shares.get)
+    best = min(shares, key=shares.__getitem__)
     if best != str(model) and shares[best] <= UNKNOWN_LIMIT:
         return f'The checkpoint "{best}" knows them better: {100 * shares[best]:.1f} % [UNK].'
     letters, others = _foreign_characters(texts)

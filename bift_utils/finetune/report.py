@@ -28,7 +28,8 @@ def measure_classes(
 
     Introduced in notebook 08.
     """
-    found, known, asked = {}, parts["train"], parts["test"]
+    found: dict = {}
+    known, asked = parts["train"], parts["test"]
     for name in ("validation", "test"):
         probabilities = predict_classes(model, batches[name])
         found[name] = score_classes(probabilities, parts[name].labels, names)

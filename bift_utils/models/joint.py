@@ -17,13 +17,13 @@ POOLINGS = ("cls", "mean", "pooler")  # a vector a row; "token" keeps one for ea
 
 
 def pool(
-    hidden: torch.Tensor, attention_mask: torch.Tensor, pooling: str, pooler: nn.Module
+    hidden: torch.Tensor, attention_mask: torch.Tensor, pooling: str, pooler=None
 ) -> torch.Tensor:
     """Turn token vectors (B, T, H) into one vector a row (B, H).
 
     "cls" is the raw vector of [CLS] (the article's choice), "pooler" sends it through BERT's dense
     layer and tanh (what `BertForSequenceClassification` does), "mean" averages the real tokens.
-    ("token" makes no row vector: see `BertForJointTraining`.)
+    ("token" makes no row vector: see `BertForJointTraining`.) Only "pooler" needs the pooler.
 
     Introduced in notebook 05.
     """

@@ -269,7 +269,7 @@ def plot_history(
             points = history.column("loss" if name == "task_loss" else name, "evaluations")
             axes.plot(*points, "o", color=COLOURS["neutral"], markersize=5)
             name_verticals(axes, {"kept": history.best_step})
-        if name in (optima or {}):
+        if optima and name in optima:
             axes.axhline(optima[name], color=COLOURS["neutral"], linestyle="--", linewidth=1.2)
         axes.set(xlabel="update", ylabel=label)
     headline(figure, title)

@@ -9,6 +9,7 @@ optimum. Measured numbers differ a little from machine to machine.
 from collections import Counter
 from itertools import pairwise
 
+import numpy
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -31,7 +32,9 @@ def figure_text(figure: Figure) -> str:
 def show_text_beside_figures() -> None:
     """Let notebooks keep `figure_text` beside each picture."""
     # IPython's own protocol; a printer registered for the class is removed by the first picture
-    Figure._repr_pretty_ = lambda figure, page, _cycle: page.text(figure_text(figure))
+    Figure._repr_pretty_ = (  # type: ignore[attr-defined]
+        lambda figure, page, _cycle: page.text(figure_text(figure))
+    )
 
 
 def _panel_text(axes) -> str:
@@ -55,7 +58,7 @@ def _longest_bar(axes) -> list[str]:
     if len(rows) != 1:
         return []
     across = rows[0].orientation == "horizontal"
-    sizes = [abs(float(size)) for size in rows[0].datavalues]
+    sizes = [abs(size) for size in numpy.asarray(rows[0].datavalues, dtype=float)]
     first, second = sorted(range(len(sizes)), key=sizes.__getitem__)[:-3:-1]
     if sizes[second] >= (1 - LEAD) * sizes[first]:
         return []

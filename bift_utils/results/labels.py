@@ -219,7 +219,7 @@ def store_scores(path: Path, row: Mapping, packed: Mapping[str, Tensor]) -> None
             stored = {key: numpy.concatenate([old[key][others], stored[key]]) for key in stored}
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
-        numpy.savez_compressed(file, **stored)
+        numpy.savez_compressed(file, **stored)  # type: ignore[arg-type]  # numpy's own stub
     partial.replace(path)
 
 

@@ -32,7 +32,11 @@ def test_the_reference_is_exact_and_never_reached(language, test):
     assert found["label_kl"] > 0 and found["token_kl"] > 0
     assert found["loss"] == pytest.approx(test.label_entropy + found["label_kl"], abs=2e-6)
     assert found["accuracy"] < test.best_accuracy
-    assert found["best_update"] in (3, 6) and 6 * 32 * 12 < found["tokens"] <= 6 * 64 * 12 and found["flops"] > 0
+    assert (
+        found["best_update"] in (3, 6)
+        and 6 * 32 * 12 < found["tokens"] <= 6 * 64 * 12
+        and found["flops"] > 0
+    )
 
 
 def test_what_is_visible_is_true(language):

@@ -112,14 +112,13 @@ def test_each_run_trains_with_its_weight_and_draws_masks_by_its_seed(
     train = study.train
 
     def watched(model, loader, config, evaluate):
-        collator = loader.collate_fn
-        weights.append((config.mlm_weight, collator.mlm_weight))
-        masks.append(collator.masked.generator.initial_seed())
+        weights.append(config.mlm_weight)
+        masks.append(loader.collate_fn.masked.generator.initial_seed())
         return train(model, loader, config, evaluate)
 
     monkeypatch.setattr(study, "train", watched)
     run(tmp_path / "results.csv", checkpoint)
-    assert weights == [(0.0, 0.0), (0.3, 0.3)] * 2
+    assert weights == [0.0, 0.3] * 2
     assert masks[0] == masks[1] != masks[2] == masks[3]
 
 

@@ -47,7 +47,7 @@ def run_joint(options, tokenizer, encoded: dict[str, EncodedTexts], weight: floa
     history = train(model, loader, config, lambda m: evaluate_sequence(m, scored["validation"]))
     if history.stopped == "stopped by hand":
         raise KeyboardInterrupt  # an unfinished run leaves no row
-    row = {"best_step": history.best_step, "updates": len(history.steps)}
+    row: dict = {"best_step": history.best_step, "updates": len(history.steps)}
     for name, batches in scored.items():  # the test part is read here, once, and nowhere else
         measured = evaluate_sequence(model, batches)
         row |= {f"{name}_{key}": round(measured[key], 5) for key in ("accuracy", "loss")}
@@ -57,7 +57,7 @@ def run_joint(options, tokenizer, encoded: dict[str, EncodedTexts], weight: floa
 def run_baselines(parts: dict[str, LabelledTexts]) -> dict[str, dict]:
     """Return the rows of the two baselines on the same parts."""
     train_part = parts["train"]
-    rows = {"majority": {}, "bag of words": {}}
+    rows: dict[str, dict] = {"majority": {}, "bag of words": {}}
     for name in ("validation", "test"):
         part = parts[name]
         rows["majority"][f"{name}_accuracy"] = majority_accuracy(train_part.labels, part.labels)
@@ -75,7 +75,7 @@ def run_comparison(options) -> None:
     reviews = load_reviews("rotten_tomatoes")
     machine = environment_report()
     results = ResultRows(options.output, COLUMNS, ("method", "mlm_weight", "seed", *OPTIONS))
-    common = {key: machine[key] for key in ("device", "torch", "transformers")}
+    common: dict = {key: machine[key] for key in ("device", "torch", "transformers")}
     for seed in tqdm(range(options.first_seed, options.first_seed + options.seeds), unit="seed"):
         parts = split_texts(reviews, seed=seed)
         common |= {"seed": seed, "train_texts": len(parts["train"])}

@@ -39,8 +39,8 @@ def cells() -> list[dict]:
 
     Introduced in notebook 06.
     """
-    axis = [{"mlm_weight": weight} for weight in WEIGHTS]
-    others = [
+    axis: list[dict] = [{"mlm_weight": weight} for weight in WEIGHTS]
+    others: list[dict] = [
         {"schedule": "alternating"},
         {"finish": "yes"},
         {"shared": "none"},
@@ -66,7 +66,7 @@ def prepare(tokenizer, options, seed: int) -> dict:
     sizes = {"validation": options.validation_texts, "test": len(parts["test"])}
     plain = SequenceCollator(tokenizer)
     hide = MaskedLMCollator(tokenizer, make_generator(seed, 2))
-    prepared = {"train": encode_texts(tokenizer, few.texts, few.labels)}
+    prepared: dict = {"train": encode_texts(tokenizer, few.texts, few.labels)}
     for name, size in sizes.items():
         part = parts[name].take(range(min(size, len(parts[name]))))
         encoded = encode_texts(tokenizer, part.texts, part.labels)
@@ -100,8 +100,8 @@ def run_setting(tokenizer, prepared: dict, options, cell: dict, seed: int) -> di
     """
     started = time.perf_counter()
     set_seed(seed)
-    model = load_model(options.checkpoint, pooling=options.pooling, dropout=options.dropout)
-    model = share_layers(model, SHARED[cell["shared"]]).to(get_device())
+    start = load_model(options.checkpoint, pooling=options.pooling, dropout=options.dropout)
+    model = share_layers(start, SHARED[cell["shared"]]).to(get_device())
     collator = JointCollator(tokenizer, make_generator(seed, 1), cell["classifier_input"])
     loader = make_loader(prepared["train"], collator, options.batch_size, seed)
     config = make_config(options, cell)
@@ -145,7 +145,7 @@ def run_grid(options) -> None:
     common = {name: getattr(options, name) for name in OPTIONS}
     about = {name: machine[name] for name in ("device", "torch", "transformers")}
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    prepared, prepared_seed = None, None
+    prepared, prepared_seed = {}, None  # filled before it is read
     for seed, cell in tqdm(list(plan_grid(seeds)), unit="run"):
         row = {"seed": seed, **cell, **common}
         if row in results:

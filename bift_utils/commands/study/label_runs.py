@@ -199,17 +199,17 @@ def counted_words(material: Material) -> tuple[dict, dict[str, torch.Tensor]]:
     Introduced in notebook 07.
     """
     known, held_out = material.train[0], material.validation[0]
-    losses = {}
+    losses: dict[float, float] = {}
     for strength in STRENGTHS:
         found = nbsvm_probabilities(known.texts, known.labels, held_out.texts, strength)
         losses[strength] = classification_metrics(found, held_out.labels)["loss"]
-    best = min(losses, key=losses.get)
+    best = min(losses, key=losses.__getitem__)
     asked = {"test": material.test[0].texts, "transfer": material.transfer[0].texts}
-    found = {
+    probabilities = {
         name: nbsvm_probabilities(known.texts, known.labels, texts, best)
         for name, texts in asked.items()
     }
-    return {"validation_loss": losses[best], "strength": best}, found
+    return {"validation_loss": losses[best], "strength": best}, probabilities
 
 
 def measure(probabilities: torch.Tensor, labels: Sequence[int], name: str) -> dict[str, float]:

@@ -59,7 +59,7 @@ def plot_weights(
         axes.plot(range(len(means)), means, color=COLOURS[colour], marker="_", markersize=14)
         if exact is not None:
             _line(axes, exact, "exact", "--")
-        if label in (baselines or {}):
+        if baselines and label in baselines:
             name, height = baselines[label]
             _line(axes, height, name, ":")
         axes.set_xticks(range(len(means)), [f"{weight:g}" for weight in means.index])
@@ -132,7 +132,7 @@ def plot_weight_axis(
         for low, high in PRECEDENTS.values():
             axes.axvspan(low - 0.002, high + 0.002, color=COLOURS["light"], alpha=0.6, zorder=0)
         _line(axes, 0.0, "plain fine-tuning", ":", place=0.86)
-        if label in (lines or {}):
+        if lines and label in lines:
             name, height = lines[label]
             _line(axes, height, name, ":", place=0.86, below=True)
     top = all_axes[0, 0]
@@ -161,13 +161,13 @@ def plot_cosines(cosines: Mapping[str, pandas.DataFrame], title: str) -> Figure:
     for shift, ((name, table), (colour, mark)) in enumerate(
         zip(cosines.items(), styles, strict=False)
     ):
-        parts, look = list(table.columns), {"color": COLOURS[colour]}
+        parts, hue = list(table.columns), COLOURS[colour]
         places = [i + 0.24 * (shift - 0.5) for i in range(len(parts))]
         for place, part in zip(places, parts, strict=True):
-            axes.plot([place] * len(table), table[part], mark, alpha=0.4, markersize=4, **look)
+            axes.plot([place] * len(table), table[part], mark, alpha=0.4, markersize=4, color=hue)
         axes.plot(
             places, table.mean(), linestyle="none", marker="_", markersize=16, markeredgewidth=2.5,
-            label=name, **look,
+            label=name, color=hue,
         )  # fmt: skip
     axes.axhline(
         0.0, color=COLOURS["neutral"], linestyle=":", linewidth=1.2, label="no common direction"

@@ -23,12 +23,12 @@ def plot_tokens(
 
     Introduced in notebook 02.
     """
-    columns, x, row, places = 76, 0, 0, []  # a line holds 76 letters
+    columns, x, row, places = 76, 0.0, 0, []  # a line holds 76 letters
     for token, name, answer in zip(tokens, names, answers, strict=True):
         under = "" if name == "not selected" else f"asked: {answer}"
         width = max(len(token) + 2, 0.8 * len(under) + 1)
         if x and x + width > columns:
-            x, row = 0, row + 1
+            x, row = 0.0, row + 1
         places.append((x, row, width, token, name, under))
         x += width + 0.6
     height = 0.4 + 0.62 * (row + 1)
@@ -40,7 +40,7 @@ def plot_tokens(
         colour = COLOURS[OUTCOME_COLOURS[name]]
         plain = name == "not selected"
         axes.add_patch(plt.Rectangle((x, row - 0.25), width, 0.42, color=colour))
-        style = {"ha": "center", "va": "center", "family": "monospace", "parse_math": False}
+        style: dict = {"ha": "center", "va": "center", "family": "monospace", "parse_math": False}
         middle = x + width / 2
         axes.text(
             middle, row - 0.04, token, fontsize=9, color="black" if plain else "white", **style

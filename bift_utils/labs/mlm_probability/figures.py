@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from bift_utils.plotting.figures import COLOURS, HEIGHT, WIDTH, headline
 
@@ -59,7 +60,7 @@ def plot_bayes_bars(
 
 def plot_candidates(
     words: Sequence[str],
-    panels: Mapping[str, Sequence[float]],
+    panels: Mapping[str, Sequence[float] | Tensor],
     title: str,
     colours: Mapping[str, str] | None = None,
     xlabel: str = "probability",
