@@ -133,64 +133,76 @@ def report_lines(report: dict) -> list[str]:
 
     Introduced in notebook 08.
     """
-    lines = [f"# {report['title']}", "", "## Texts", "", *_block(report["data"])]
-    lines += ["", "## Training", "", *_block(report["training"])]
+    fenced = [
+        "```",
+        *report["data"],
+        "```",
+        "",
+        "## Training",
+        "",
+        "```",
+        *report["training"],
+        "```",
+    ]
+    lines = [f"# {report['title']}", "", "## Texts", "", *fenced]
     if "test" in report:
         lines += ["", "## Classes", "", *_classes(report)]
     if "mlm" in report:
         lines += ["", "## Blanks", "", "Masked-LM loss, nats a blank (masks fixed by seed):", ""]
         lines += [f"- {name}: {loss:.3f}" for name, loss in report["mlm"].items()]
     if "errors" in report:
-        lines += ["", "## Surest errors on the validation texts", "", *_errors(report["errors"])]
+        head = ("text", "class", "answer", "probability")
+        rows = [
+            (_shortened(e["text"]), e["class"], e["answer"], f"{e['probability']:.3f}")
+            for e in report["errors"]
+        ]
+        lines += ["", "## Surest errors on the validation texts", ""]
+        lines += _table(head, rows) if rows else ["None."]
     return lines
-
-
-def _block(lines: Sequence[str]) -> list[str]:
-    return ["```", *lines, "```"]
 
 
 def _classes(report: dict) -> list[str]:
-    lines = ["| texts | accuracy | macro F1 | loss (nats) |", "|---|---|---|---|"]
-    for part in ("validation", "test"):
-        m = report[part]
-        lines.append(
-            f"| {m['texts']} {part} | {100 * m['accuracy']:.1f} % | {m['macro_f1']:.3f} | "
-            f"{m['loss']:.3f} |"
-        )
+    scores = [
+        (f"{m['texts']} {part}", f"{100 * m['accuracy']:.1f} %", f"{m['macro_f1']:.3f}",
+         f"{m['loss']:.3f}")
+        for part, m in ((part, report[part]) for part in ("validation", "test"))
+    ]  # fmt: skip
     for name, accuracy in report.get("baselines", {}).items():
-        lines.append(f"| {name}, test | {100 * accuracy:.1f} % | | |")
-    lines += ["", "The best weights were chosen on the validation texts; the test texts were"]
-    lines += ["scored once, at the end.", "", "Test texts, class by class:", ""]
-    lines += ["| class | texts | precision | recall | F1 |", "|---|---|---|---|---|"]
-    for name, row in report["test"]["classes"].items():
-        lines.append(
-            f"| {_cell(name)} | {row['texts']} | {row['precision']:.3f} | {row['recall']:.3f} | "
-            f"{row['f1']:.3f} |"
-        )
-    names = list(report["test"]["classes"])
-    lines += ["", "Confusion matrix of the test texts (row: true class, column: answer):", ""]
-    lines += ["| | " + " | ".join(map(_cell, names)) + " |", "|---" * (len(names) + 1) + "|"]
-    for name, counts in zip(names, report["test"]["confusion"], strict=True):
-        lines.append(f"| {_cell(name)} | " + " | ".join(map(str, counts)) + " |")
-    return lines
+        scores.append((f"{name}, test", f"{100 * accuracy:.1f} %", "", ""))
+    classes = report["test"]["classes"]
+    each = [
+        (name, row["texts"], *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")))
+        for name, row in classes.items()
+    ]
+    counts = [(name, *row) for name, row in zip(classes, report["test"]["confusion"], strict=True)]
+    return [
+        *_table(("texts", "accuracy", "macro F1", "loss (nats)"), scores),
+        "",
+        "The best weights were chosen on the validation texts; the test texts were",
+        "scored once, at the end.",
+        "",
+        "Test texts, class by class:",
+        "",
+        *_table(("class", "texts", "precision", "recall", "F1"), each),
+        "",
+        "Confusion matrix of the test texts (row: true class, column: answer):",
+        "",
+        *_table(("", *classes), counts),
+    ]
 
 
-def _errors(errors: Sequence[dict]) -> list[str]:
-    if not errors:
-        return ["None."]
-    lines = ["| text | class | answer | probability |", "|---|---|---|---|"]
-    for row in errors:
-        text = row["text"] if len(row["text"]) <= 200 else row["text"][:199] + "…"
-        lines.append(
-            f"| {_cell(text)} | {_cell(row['class'])} | {_cell(row['answer'])} | "
-            f"{row['probability']:.3f} |"
-        )
-    return lines
+def _table(head: Sequence[str], rows: Sequence[Sequence]) -> list[str]:
+    """Return a Markdown table; no text ends its cell."""
+
+    def line(cells: Sequence) -> str:
+        texts = [str(c).replace("\\", "\\\\").replace("|", "\\|") for c in cells]
+        return "| " + " | ".join(text.replace("\n", " ") for text in texts) + " |"
+
+    return [line(head), "|" + "---|" * len(head), *map(line, rows)]
 
 
-def _cell(text: str) -> str:
-    """Keep a text from ending its cell of a Markdown table."""
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+def _shortened(text: str) -> str:
+    return text if len(text) <= 200 else text[:199] + "…"
 
 
 def save_history_figure(history, path: Path) -> None:
