@@ -25,8 +25,8 @@ from bift_utils.masking.collators import JointCollator, MaskedLMCollator, Sequen
 from bift_utils.models.checkpoints import load_model, load_tokenizer
 from bift_utils.models.export import export_for_transformers
 from bift_utils.runtime import get_device, make_generator, set_seed
+from bift_utils.training.history import STOPPED_BY_HAND
 from bift_utils.training.loop import train
-from bift_utils.training.state import STOPPED_BY_HAND
 
 
 def finetune(
@@ -77,6 +77,8 @@ def finetune(
     history = run.train(state)
     if history.stopped == STOPPED_BY_HAND:
         raise KeyboardInterrupt  # the state stays: --resume goes on from it
+    if history.diverged:
+        say(f"WARNING: {history.stopped}.")
     report = {}
     if place.is_main_process:
         report = run.report(history, identity)
@@ -167,9 +169,10 @@ class FinetuneRun:
     def report(self, history, identity: dict) -> dict:
         """Measure the kept weights on both held-out parts; the test part is read here only."""
         texts, model = self.texts, self.model
+        warnings = [*texts.warnings, *([history.stopped] if history.diverged else [])]
         report = {
             "title": f"{Path(self.options.model).name} fine-tuned on your texts",
-            "data": [*texts.lines, *(f"WARNING: {w}" for w in texts.warnings)],
+            "data": [*texts.lines, *(f"WARNING: {w}" for w in warnings)],
             "training": [f"{k} = {v}" for k, v in asdict(self.config).items()]
             + [f"{len(history.steps)} updates, best after {history.best_step}: {history.stopped}"],
             "processes": PartialState().num_processes,

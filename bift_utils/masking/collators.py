@@ -62,8 +62,8 @@ def joint_batch(
     kind is padded to the length of the longer.
 
     Args:
-        clean: `input_ids`, `attention_mask` (B, S) and `labels` (B,); with `mlm_labels` (B, S),
-            these rows have blanks too.
+        clean: `input_ids` and `attention_mask` (B, S), and where there are any `labels` (B,); with
+            `mlm_labels` (B, S), these rows have blanks too.
         masked: `input_ids`, `attention_mask` and `mlm_labels`, all (M, T).
         pad_token_id: of the tokenizer.
 
@@ -73,8 +73,10 @@ def joint_batch(
     Introduced in notebook 06.
     """
     padding = {"input_ids": pad_token_id, "attention_mask": 0, "mlm_labels": IGNORE_INDEX}
+    no_class = torch.full((len(clean["input_ids"]),), IGNORE_INDEX)  # texts without any labels
+    no_blank = torch.full_like(clean["input_ids"], IGNORE_INDEX)
     kinds = (
-        {"mlm_labels": torch.full_like(clean["input_ids"], IGNORE_INDEX), **clean},
+        {"labels": no_class, "mlm_labels": no_blank, **clean},
         {**masked, "labels": torch.full((len(masked["input_ids"]),), IGNORE_INDEX)},
     )
     longest = max(kind["input_ids"].shape[1] for kind in kinds)
@@ -117,7 +119,8 @@ class JointCollator:
     def __call__(self, examples: Sequence[dict]) -> dict[str, torch.Tensor]:
         masked = self.masked(examples)
         if self.classifier_input == "masked":
-            return {**masked, "labels": torch.tensor([example["labels"] for example in examples])}
+            classes = [example.get("labels", IGNORE_INDEX) for example in examples]
+            return {**masked, "labels": torch.tensor(classes)}
         return joint_batch(self.clean(examples), masked, self.clean.pad_token_id)
 
 

@@ -1,6 +1,6 @@
 """How much the two objectives share: all layers, the lower k, or nothing (a negative control).
 
-Shapes as in `modeling`: B rows, T tokens, H hidden width, V vocabulary, K classes.
+Shapes as in `joint.py`: B rows, T tokens, H hidden width, V vocabulary, K classes.
 """
 
 import copy
@@ -86,6 +86,8 @@ class PartlySharedModel(nn.Module):
             parts.insert(0, (for_mlm, found))
         elif masked_positions is not None:  # nothing was hidden anywhere
             outputs["mlm_logits"] = torch.zeros(0, self.config.vocab_size, device=self.device)
+        if classified is not None and not for_task.any():  # no row has a class
+            outputs["class_logits"] = torch.zeros(0, self.config.num_labels, device=self.device)
         shape = (*input_ids.shape, self.config.hidden_size)
         hidden = torch.zeros(shape, device=self.device, dtype=parts[0][1]["hidden"].dtype)
         for rows, found in parts:  # the task's last
@@ -107,7 +109,12 @@ def _cuda(device: torch.device) -> list[torch.device]:
 
 
 def check_shared_layers(model, shared_layers: int) -> None:
-    """Raise `ValueError` unless 0 ≤ k ≤ the number of encoder layers."""
+    """Raise `ValueError` unless 0 ≤ k ≤ the number of encoder layers, and rows are classified."""
+    if model.pooling == "token":
+        raise ValueError(
+            "The model labels tokens, so that a row belongs to both objectives; expected one that "
+            "classifies rows, which go to one half or the other. Share all layers."
+        )
     layers = model.config.num_hidden_layers
     if not 0 <= shared_layers <= layers:
         raise ValueError(

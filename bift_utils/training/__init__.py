@@ -1,11 +1,12 @@
 """Training on both objectives: losses, options and schedules, the loop, saved state."""
 
 from bift_utils.training.history import (
+    STOPPED_BY_HAND,
     BestWeights,
     History,
+    NonFiniteLoss,
 )
 from bift_utils.training.loop import (
-    NonFiniteLoss,
     Run,
     make_optimizer,
     train,
@@ -33,7 +34,6 @@ from bift_utils.training.pieces import (
     count_answers,
     needed_rows,
     split_batch,
-    take_rows,
 )
 from bift_utils.training.pretraining import (
     PretrainingConfig,
@@ -43,15 +43,8 @@ from bift_utils.training.pretraining import (
     training_windows,
 )
 from bift_utils.training.state import (
-    STOPPED_BY_HAND,
-    fingerprint,
     load_state,
-    pack,
-    random_state,
-    restore_random_state,
     save_state,
-    signature,
-    unpack,
 )
 
 __all__ = [
@@ -70,28 +63,21 @@ __all__ = [
     "count_answers",
     "count_updates",
     "evaluation_turns",
-    "fingerprint",
     "joint_loss",
     "load_state",
     "make_optimizer",
     "make_optimizers",
     "masked_lm_loss",
     "needed_rows",
-    "pack",
-    "random_state",
     "rate_factor",
     "repeat",
-    "restore_random_state",
     "save_state",
     "sequence_loss",
-    "signature",
     "simultaneous",
     "split_batch",
-    "take_rows",
     "task_only",
     "train",
     "training_step",
     "training_windows",
-    "unpack",
     "update",
 ]

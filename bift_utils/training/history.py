@@ -5,6 +5,12 @@ from dataclasses import dataclass, field
 
 import torch
 
+STOPPED_BY_HAND = "stopped by hand"
+
+
+class NonFiniteLoss(ValueError):
+    """The loss of an update, or its gradient, is infinite or not a number."""
+
 
 @dataclass
 class History:
@@ -14,7 +20,8 @@ class History:
     the update served), `loss`, and `mlm_loss` and `task_loss` where they were computed (nats);
     `evaluations` holds `step` and whatever the evaluation returned. `best_step` is the step whose
     weights were kept, `stopped` says why the run ended, and `finish_from` is the last step before
-    the task-only finish, or None where there was none.
+    the task-only finish, or None where there was none; `diverged` is True where a loss that was
+    no finite number ended the run.
 
     Introduced in notebook 06.
     """
@@ -24,6 +31,19 @@ class History:
     best_step: int = 0
     stopped: str = "all epochs done"
     finish_from: int | None = None
+    diverged: bool = False
+
+    def check_whole(self) -> None:
+        """Raise unless the run came to its own end: no study keeps a row of one that did not.
+
+        Raises:
+            KeyboardInterrupt: it was stopped by hand.
+            NonFiniteLoss: its loss was no finite number.
+        """
+        if self.stopped == STOPPED_BY_HAND:
+            raise KeyboardInterrupt
+        if self.diverged:
+            raise NonFiniteLoss(self.stopped)
 
     def column(self, name: str, of: str = "steps") -> tuple[list[int], list[float]]:
         """Return the steps and values of one measured quantity, for plotting."""

@@ -10,19 +10,18 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import broadcast_object_list, gather_object
 from tqdm.auto import tqdm
 from transformers import get_linear_schedule_with_warmup
 
 from bift_utils.data.batches import IGNORE_INDEX, move_batch
 from bift_utils.models.sharing import independent_parts
 from bift_utils.runtime import get_device
-from bift_utils.training.history import BestWeights, History
+from bift_utils.training.history import STOPPED_BY_HAND, BestWeights, History, NonFiniteLoss
 from bift_utils.training.losses import joint_loss, masked_lm_loss, sequence_loss
 from bift_utils.training.options import TrainingConfig, count_updates, evaluation_turns, repeat
 from bift_utils.training.pieces import count_answers, needed_rows, split_batch
 from bift_utils.training.state import (
-    STOPPED_BY_HAND,
     fingerprint,
     load_state,
     pack,
@@ -40,13 +39,13 @@ def training_step(
     """Run the model once on a batch and return L = λ·L_MLM + (1 − λ)·L_task and its parts.
 
     Rows that nothing with a weight is asked of are left out before the encoder. The masked-LM head
-    answers at the positions that have a label, the classifier for the rows that have a class; a
-    head whose weight is zero is not run at all.
+    answers at the positions that have a label, the classifier for the rows (or tokens) that have a
+    class; a head whose weight is zero is not run at all.
 
     Args:
         model: a `BertForJointTraining`.
         batch: `input_ids`, `attention_mask`, and where they have a weight `mlm_labels` (R, T) and
-            `labels` (R,); see `masking.JointCollator`.
+            `labels` (R,), or (R, T) for a label a token; see `masking.JointCollator`.
         mlm_weight: λ in [0, 1].
         answers: for a part of a batch, `count_answers` of the whole batch, by which the losses are
             then divided, so that the parts' losses add up to the whole batch's.
@@ -59,7 +58,7 @@ def training_step(
     """
     batch, answers = needed_rows(batch, mlm_weight), answers or {}
     blanks = batch["mlm_labels"] != IGNORE_INDEX if mlm_weight > 0 else None  # (R, T)
-    classes = batch["labels"] != IGNORE_INDEX if mlm_weight < 1 else None  # (R,)
+    classes = batch["labels"] != IGNORE_INDEX if mlm_weight < 1 else None  # (R,) or (R, T)
     outputs = model(
         batch["input_ids"], batch["attention_mask"], masked_positions=blanks, classified=classes
     )
@@ -140,10 +139,6 @@ def train(
     return run.history
 
 
-class NonFiniteLoss(ValueError):
-    """The loss of an update is infinite or not a number."""
-
-
 class Run:
     """One call of `train`: what its stages share, and the state that is saved.
 
@@ -198,12 +193,13 @@ class Run:
             if self.turns[-1] in evaluate_at and self.score(batch, optimizer, rates):
                 break
 
-    def stop_at(self, error: "NonFiniteLoss") -> None:
+    def stop_at(self, error: NonFiniteLoss) -> None:
         """End the run with a sentence; what was best until then stays."""
         step = len(self.history.steps) + 1
         sentence = f"{error} at update {step}; lower the learning rate"
         if not self.best.step:
             raise NonFiniteLoss(f"{sentence}. Nothing was evaluated before that.") from error
+        self.history.diverged = True
         self.history.stopped = f"{sentence}. The weights are those of update {self.best.step}"
 
     def note(self, weight: float, losses: dict[str, float]) -> None:
@@ -222,12 +218,13 @@ class Run:
         stop = self.best.update(self.plain, step, measured)
         if stop:
             self.history.stopped = f"no improvement in {self.config.patience} evaluations"
+        random = gather_object([random_state()])  # a state a process: each draws its own dropout
         if self.checkpoint and self.accelerator.is_main_process:
             state = {
                 "signature": self.signature, "turns": self.turns, "stop": stop,
                 "last_batch": fingerprint(batch), "model": self.plain.state_dict(),
                 "optimizer": optimizer.state_dict(), "rates": rates.state_dict(),
-                "random": random_state(), **pack(self.history, self.best),
+                "random": random, **pack(self.history, self.best),
             }  # fmt: skip
             save_state(self.checkpoint, state)
         for callback in self.callbacks:
@@ -251,7 +248,9 @@ class Run:
         optimizer.load_state_dict(saved["optimizer"])
         rates.load_state_dict(saved["rates"])
         unpack(saved, self.history, self.best)
-        restore_random_state(saved["random"])
+        place = self.accelerator.process_index
+        if place < len(saved["random"]):  # a run may go on with more processes than it had
+            restore_random_state(saved["random"][place])
         return saved["stop"]
 
     def begin_finish(self) -> None:
@@ -271,12 +270,11 @@ def update(
     losses are divided by the answers of the whole batch, so that the parts add up to it.
 
     Raises:
-        NonFiniteLoss: the loss is not a finite number; the weights stay as they were.
+        NonFiniteLoss: the loss or its gradient is no finite number; the weights stay as they were.
     """
     model.train()
-    world, plain = accelerator.num_processes, accelerator.unwrap_model(model)
+    world, groups = accelerator.num_processes, independent_parts(accelerator.unwrap_model(model))
     half = torch.autocast(accelerator.device.type, torch.bfloat16, config.precision == "bf16")
-    shared = len(independent_parts(plain)) == 1
     answers = count_answers(batch)
     parts = split_batch(batch, world * config.accumulate)[accelerator.process_index :: world]
     sums: dict[str, torch.Tensor] = {}
@@ -288,17 +286,18 @@ def update(
                 losses = training_step(model, part, mlm_weight, answers)
             # what shares nothing needs no λ: each half descends on its own loss
             own = [loss for name, loss in losses.items() if name != "loss"]
-            down = losses["loss"] if shared else sum(own)
+            down = losses["loss"] if len(groups) == 1 else sum(own)
             accelerator.backward(down * world)  # gradients are averaged over processes
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + value.detach()
     sums = accelerator.reduce(sums, "sum") if world > 1 else sums
     found = {name: float(value) for name, value in sums.items()}
-    if not math.isfinite(found["loss"]):
-        optimizer.zero_grad()
-        raise NonFiniteLoss(f"The loss became {found['loss']}")
-    for parameters in independent_parts(plain):
-        accelerator.clip_grad_norm_(parameters, config.max_grad_norm)
+    for parameters in groups:
+        norm = accelerator.clip_grad_norm_(parameters, config.max_grad_norm)
+        for name, value in {"loss": found["loss"], "gradient": float(norm)}.items():
+            if not math.isfinite(value):
+                optimizer.zero_grad()
+                raise NonFiniteLoss(f"The {name} became {value}")
     optimizer.step()
     optimizer.zero_grad()
     return found

@@ -40,11 +40,11 @@ def masked_lm_loss(
 def sequence_loss(
     logits: torch.Tensor, labels: torch.Tensor, answers: int | None = None
 ) -> torch.Tensor:
-    """Cross-entropy in nats, averaged over the labelled sentences; 0 when there is none.
+    """Cross-entropy in nats, averaged over the labelled sentences (or tokens); 0 without any.
 
     Args:
         logits: (B, K), scores over the classes.
-        labels: (B,), class ids 0…K−1; `IGNORE_INDEX` for a sentence without a label.
+        labels: (B,), class ids 0…K−1; `IGNORE_INDEX` for one without a label.
         answers: what the sum is divided by, as in `masked_lm_loss`.
 
     Raises:

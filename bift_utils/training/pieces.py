@@ -13,7 +13,7 @@ ANSWERS = {"mlm_loss": "mlm_labels", "task_loss": "labels"}  # a loss and what i
 
 
 def count_answers(batch: dict[str, torch.Tensor]) -> dict[str, int]:
-    """Count what each loss is averaged over: hidden tokens, and sentences with a class.
+    """Count what each loss is averaged over: hidden tokens, and sentences (or tokens) with a class.
 
     Introduced in notebook 08.
     """
@@ -45,9 +45,9 @@ def needed_rows(batch: dict[str, torch.Tensor], mlm_weight: float) -> dict[str, 
         if weight > 0:
             if name not in batch:
                 raise ValueError(
-                    f"λ was given as {mlm_weight}, and the batch has no {name!r}; expected them, "
-                    "because their objective has a weight. Make batches with a JointCollator, or "
-                    "set λ to 0 for the task alone, to 1 for masked-LM alone."
+                    f"This update has λ = {mlm_weight}, and the batch has no {name!r}; expected "
+                    "them, because their objective has a weight. Make batches with a "
+                    "JointCollator, or set λ to 0 for the task alone, to 1 for masked-LM alone."
                 )
             asked = (batch[name] != IGNORE_INDEX).reshape(len(needed), -1)
             needed |= asked.any(1).cpu()

@@ -10,8 +10,6 @@ import torch
 
 from bift_utils.training.history import BestWeights, History
 
-STOPPED_BY_HAND = "stopped by hand"
-
 
 def signature(model, loader, config: dict) -> dict:
     """Return what must be equal for a saved state to belong to a run.

@@ -1,5 +1,4 @@
 import csv
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,6 +8,7 @@ from bift_utils.commands.study import exact as exact_grid
 from bift_utils.commands.study.exact import plan_exact, run_exact_cell
 from bift_utils.languages.experiment import draw_test, draw_training, hide, make_language
 from bift_utils.runtime import make_generator
+from bift_utils.training.history import History
 
 CELL = {"seed": 0, "mlm_weight": 0.5, "labelled": 32, "unlabelled": 64, "width": 8, "updates": 6,
         "learning_rate": 1e-3}  # fmt: skip
@@ -93,7 +93,7 @@ def test_the_command_writes_rows_and_goes_on(tmp_path, monkeypatch):
 
 
 def test_an_interrupt_leaves_no_row(language, test, monkeypatch):
-    stopped = SimpleNamespace(stopped="stopped by hand")
+    stopped = History(stopped="stopped by hand")
     monkeypatch.setattr(exact_grid, "train", lambda *_: stopped)
     with pytest.raises(KeyboardInterrupt):
         run_exact_cell(language, test, CELL)

@@ -161,6 +161,13 @@ def test_masked_classifier_input_gives_each_row_both_labels(tokenizer, texts, la
     assert (batch["input_ids"] == tokenizer.mask_token_id).any()
 
 
+def test_texts_without_labels_make_rows_without_a_class(tokenizer, texts):
+    encoded = encode_texts(tokenizer, texts)
+    for options in ({}, {"classifier_input": "masked"}):
+        batch = JointCollator(tokenizer, make_generator(0), **options)([encoded[0], encoded[1]])
+        assert (batch["labels"] == IGNORE_INDEX).all()
+
+
 def test_an_unknown_classifier_input_is_refused(tokenizer):
     with pytest.raises(ValueError, match="classifier_input was given as 'both'; expected one of"):
         JointCollator(tokenizer, make_generator(0), classifier_input="both")

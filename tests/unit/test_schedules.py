@@ -59,7 +59,7 @@ def test_an_objective_with_a_weight_and_no_labels_is_refused(tokenizer, encoded,
     batch = next(iter(joint_loader(tokenizer, encoded)))
     del batch[missing]
     with pytest.raises(
-        ValueError, match=f"λ was given as {weight}, and the batch has no '{missing}'"
+        ValueError, match=f"This update has λ = {weight}, and the batch has no '{missing}'"
     ):
         training_step(new(tokenizer), batch, weight)
     with pytest.raises(TypeError, match="mlm_weight"):

@@ -13,6 +13,7 @@ from bift_utils.models.sharing import PartlySharedModel, independent_parts, shar
 from bift_utils.runtime import make_generator, set_seed
 from bift_utils.training.loop import train, training_step
 from bift_utils.training.options import TrainingConfig
+from bift_utils.training.pieces import count_answers
 
 
 def make_model(tokenizer, **options):
@@ -188,3 +189,20 @@ def test_a_batch_with_nothing_hidden_does_no_harm(tokenizer, encoded):
     losses["loss"].backward()
     assert losses["mlm_loss"].item() == 0.0
     assert predict_classes(split, [batch]).shape == (8, 2)
+
+
+@pytest.mark.parametrize("shared", [0, 1])
+def test_a_part_without_a_classified_row_is_no_obstacle(tokenizer, encoded, shared):
+    model = share_layers(new_model(tiny_config(tokenizer)), shared)
+    batch = joint_batch(tokenizer, encoded)
+    masked = {name: value[8:] for name, value in batch.items()}
+    losses = training_step(model, masked, 0.3, count_answers(batch))
+    assert losses["task_loss"].item() == 0.0 and losses["mlm_loss"].item() > 0
+    losses["loss"].backward()
+
+
+def test_a_model_that_labels_tokens_is_not_shared_in_part(tokenizer):
+    model = new_model(tiny_config(tokenizer, pooling="token"))
+    assert share_layers(model, None) is model
+    with pytest.raises(ValueError, match="labels tokens.* Share all layers"):
+        share_layers(model, 1)

@@ -12,8 +12,8 @@ from bift_utils.masking.collators import JointCollator, SequenceCollator
 from bift_utils.models.joint import new_model
 from bift_utils.runtime import make_generator, set_seed
 from bift_utils.training import loop as training
-from bift_utils.training.history import BestWeights
-from bift_utils.training.loop import NonFiniteLoss, train, training_step
+from bift_utils.training.history import STOPPED_BY_HAND, BestWeights, History, NonFiniteLoss
+from bift_utils.training.loop import train, training_step
 from bift_utils.training.options import TrainingConfig, evaluation_turns
 
 
@@ -299,3 +299,19 @@ def test_a_loader_without_batches_is_refused(tokenizer, encoded):
     model, _ = model_and_batch(tokenizer, encoded, 0.3)
     with pytest.raises(ValueError, match="The loader has no batch"):
         train(model, [], TrainingConfig())
+
+
+def test_an_infinite_gradient_of_a_finite_loss_is_not_stepped_on(tokenizer, encoded):
+    model, _ = model_and_batch(tokenizer, encoded, 0.3)
+    model.classifier.weight.register_hook(lambda gradient: gradient * math.inf)
+    with pytest.raises(NonFiniteLoss, match="The gradient became (inf|nan) at update 1"):
+        train(model, joint_loader(tokenizer, encoded, 0.3), TrainingConfig(epochs=1))
+    assert all(torch.isfinite(value).all() for value in model.state_dict().values())
+
+
+@pytest.mark.parametrize("broken, error", [({"stopped": STOPPED_BY_HAND}, KeyboardInterrupt),
+                                           ({"diverged": True}, NonFiniteLoss)])  # fmt: skip
+def test_a_run_that_was_cut_off_is_not_whole(broken, error):
+    History().check_whole()
+    with pytest.raises(error):
+        History(**broken).check_whole()

@@ -45,8 +45,7 @@ def run_joint(options, tokenizer, encoded: dict[str, EncodedTexts], weight: floa
         for name in ("validation", "test")
     }
     history = train(model, loader, config, lambda m: evaluate_sequence(m, scored["validation"]))
-    if history.stopped == "stopped by hand":
-        raise KeyboardInterrupt  # an unfinished run leaves no row
+    history.check_whole()
     row: dict = {"best_step": history.best_step, "updates": len(history.steps)}
     for name, batches in scored.items():  # the test part is read here, once, and nowhere else
         measured = evaluate_sequence(model, batches)

@@ -109,8 +109,7 @@ def run_setting(tokenizer, prepared: dict, options, cell: dict, seed: int) -> di
         history = train(
             model, loader, config, lambda m: evaluate_sequence(m, prepared["validation"])
         )
-    if history.stopped == "stopped by hand":
-        raise KeyboardInterrupt  # an unfinished run leaves no row
+    history.check_whole()
     seconds = time.perf_counter() - started
     best = next(row for row in history.evaluations if row["step"] == history.best_step)
     test = evaluate_sequence(model, prepared["test"])

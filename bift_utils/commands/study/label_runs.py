@@ -6,6 +6,7 @@ objective is the whole pool from which they were drawn, without its labels. Shap
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 
@@ -60,24 +61,22 @@ class LabelledAndText:
         return self.updates
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
-        left = self.updates
-        while left:
-            count = min(left, self.window)
-            left -= count
-            for rows, others in self.pairs(count):
-                yield joint_batch(
-                    self.clean([self.labelled[i] for i in rows]),
-                    self.masked([{"input_ids": self.text.input_ids[i]} for i in others]),
-                    self.clean.pad_token_id,
-                )
+        for rows, others in self.pairs():
+            yield joint_batch(
+                self.clean([self.labelled[i] for i in rows]),
+                self.masked([{"input_ids": self.text.input_ids[i]} for i in others]),
+                self.clean.pad_token_id,
+            )
 
-    def pairs(self, count: int) -> list[tuple[list[int], list[int]]]:
-        """Return the next `count` batches as indices of labelled rows and of text rows."""
-        rows, others = ([next(order) for _ in range(count)] for order in self.orders)
-        ranks = sorted(range(count), key=lambda i: _longest(self.labelled, rows[i]))
-        others.sort(key=lambda batch: _longest(self.text, batch))
-        partner = dict(zip(ranks, others, strict=True))
-        return [(batch, partner[i]) for i, batch in enumerate(rows)]
+    def pairs(self) -> Iterator[tuple[list[int], list[int]]]:
+        """Yield the batches of the next pass as indices of labelled rows and of text rows."""
+        for start in range(0, self.updates, self.window):
+            count = min(self.updates - start, self.window)
+            rows, others = ([next(order) for _ in range(count)] for order in self.orders)
+            ranks = sorted(range(count), key=lambda i: _longest(self.labelled, rows[i]))
+            others.sort(key=lambda batch: _longest(self.text, batch))
+            partner = dict(zip(ranks, others, strict=True))
+            yield from ((batch, partner[i]) for i, batch in enumerate(rows))
 
     def _forever(self, encoded: EncodedTexts, seed: int) -> Iterator[list[int]]:
         sampler = LengthBucketSampler(encoded.lengths, min(self.batch_size, len(encoded)), seed)
@@ -89,14 +88,14 @@ def _longest(encoded: EncodedTexts, batch: Sequence[int]) -> int:
     return max((len(encoded.input_ids[i]) for i in batch), default=0)
 
 
-def loader_flops(config, loader: LabelledAndText, updates: int, text: bool = True) -> int:
-    """Return what the first `updates` batches of a fresh loader cost, forward and backward.
+def loader_flops(config, loader: LabelledAndText, passes: int, text: bool = True) -> int:
+    """Return what the first passes over a fresh loader cost, forward and backward.
 
     Blanks, and rows in which at least one is hidden, are taken at their expected number. Without
     `text` only the labelled rows are read, as with λ = 0. Introduced in notebook 07.
     """
     total, rate = 0, loader.masked.config.mlm_probability
-    for rows, others in loader.pairs(updates):
+    for rows, others in chain.from_iterable(loader.pairs() for _ in range(passes)):
         others = others if text else []
         longest = max(_longest(loader.labelled, rows), _longest(loader.text, others))
         tokens = [len(loader.text.input_ids[i]) - 2 for i in others]  # without [CLS] and [SEP]
@@ -148,15 +147,15 @@ def train_method(model, tokenizer, material: Material, options: dict, seed: int)
         return LabelledAndText(labelled, text, tokenizer, updates, seed=seed)
 
     if options["method"] == "plain, same FLOPs":
-        joint = loader_flops(model.config, loader(updates), updates)
-        alone = loader_flops(model.config, loader(updates), updates, text=False)
+        joint = loader_flops(model.config, loader(updates // STAGES), STAGES)
+        alone = loader_flops(model.config, loader(updates // STAGES), STAGES, text=False)
         updates = STAGES * round(updates * joint / alone / STAGES)
     common = {"learning_rate": options["learning_rate"], "precision": options["precision"]}
     mlm_updates = 0
     with FlopMeter(model) as meter:
         if options["method"] == "TAPT":
             first = TrainingConfig(mlm_weight=1.0, epochs=1, **common)
-            train(model, loader(updates), first)
+            train(model, loader(updates), first).check_whole()
             mlm_updates = updates
         config = TrainingConfig(
             mlm_weight=weight,
@@ -171,8 +170,7 @@ def train_method(model, tokenizer, material: Material, options: dict, seed: int)
             return {"loss": evaluate_sequence(model, batches)["loss"]}
 
         history = train(model, loader(updates // STAGES), config, evaluate)
-    if history.stopped == "stopped by hand":
-        raise KeyboardInterrupt  # an unfinished run leaves no row
+    history.check_whole()
     best = min(row["loss"] for row in history.evaluations)
     return {
         "task_updates": history.count("task") + history.count("joint"),
