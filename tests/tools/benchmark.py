@@ -1,10 +1,12 @@
 """Speed against what a reader would otherwise write, side by side in one run on the CPU.
 
 `python tests/tools/benchmark.py` prints medians and ratios and exits with status 1 when a ratio is
-below its goal; `--json FILE` writes them to a file, `--only NAME` measures one of pretraining,
-joint, masking and explorers. The contenders take turns on the same texts, threads and precision:
-fp32, but bf16 for pre-training, with which bift-mini was made. Run it on a quiet machine: it
-measures wall time (`--clock cpu` for a busy one).
+below its goal; `--json FILE` writes them to a file, `--only NAME` measures one comparison. The
+contenders take turns on the same texts, threads and precision: fp32, but bf16 for pre-training,
+with which bift-mini was made. What is matrix products at heart is also held against this machine's
+own speed at them, and a profile says where the rest of the time goes. `--gpu` measures the loop of
+joint training there, in bf16. Run it on a quiet machine: it measures wall time (`--clock cpu` for a
+busy one).
 """
 
 import argparse
@@ -16,6 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import count, cycle, islice
@@ -37,6 +40,7 @@ from transformers import (
 
 from bift_utils import data, masking
 from bift_utils.commands.pretrain import PretrainingRun
+from bift_utils.evaluation.flops import FlopMeter
 from bift_utils.labs.joint_training.explorer import WeightExplorer
 from bift_utils.labs.masking.explorer import MaskingPlayground
 from bift_utils.labs.mlm_probability.explorer import MASK, BayesExplorer
@@ -45,25 +49,40 @@ from bift_utils.languages.families import MarkovLanguage
 from bift_utils.models.checkpoints import find_checkpoint, load_model, load_tokenizer
 from bift_utils.models.joint import small_bert
 from bift_utils.results.grid import load_grid
-from bift_utils.runtime import environment_report, make_generator, set_seed
+from bift_utils.runtime import environment_report, get_device, make_generator, set_seed
 from bift_utils.training import loop as training
 from bift_utils.training.pretraining import PretrainingConfig, training_windows
 
 WARM_UP = 1  # first rounds of each contender, not counted
 RATE, WEIGHT, DROPOUT = 0.15, 0.3, 0.1  # masked share, λ, and dropout of the joint step
 SPREAD = 8  # steps in a round
+UNIT, TIMES = 256, (1, 2, 4, 8)  # sentences of one pass, and how many times as many
+ON_GPU = ("trainer", "data")
+GROUPS = {  # of operations, by a part of their names; the first that fits
+    "matrix products": ("mm", "linear", "matmul", "attention"),
+    "softmax": ("softmax", "nll_loss"),
+    "GELU, LayerNorm and dropout": ("gelu", "layer_norm", "dropout", "bernoulli"),
+    "copies and casts": ("copy", "::to", "cat", "clone", "fill", "zero", "index"),
+}
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """One comparison: how many times the work a second of the other, and the goal if any."""
+    """One comparison: how many times the work a second of the other, and the goal if any.
+
+    Where it was measured: the operations a second of our matrix products and of one large product
+    on the same machine (`peak`), and where our time goes.
+    """
 
     name: str
     unit: str
     ours: float
     theirs: float
     goal: float | None
+    flops: float | None = None
+    peak: float | None = None
+    profile: str | None = None
 
     @property
     def value(self) -> float:
@@ -73,12 +92,22 @@ class Ratio:
     def reached(self) -> bool:
         return self.goal is None or self.value >= self.goal
 
+    @property
+    def share(self) -> float | None:
+        return None if self.flops is None else self.flops / self.peak
+
     def line(self) -> str:
         verdict = "reached" if self.reached else "MISSED"
         goal = "no goal" if self.goal is None else f"goal {self.goal:g} ×: {verdict}"
-        return (
+        line = (
             f"{self.name}: {self.ours:,.0f} against {self.theirs:,.0f} {self.unit}, "
             f"{self.value:.2f} × ({goal})"
+        )
+        if self.share is None:
+            return line
+        return (
+            f"{line}\n  ours: {self.share:.0%} of the {self.peak / 1e9:,.0f} GFLOP/s that a plain "
+            f"matrix product reaches here; time: {self.profile}"
         )
 
 
@@ -100,6 +129,62 @@ def take_turns(
             work = step()
             measured[name].append((work, clock() - start))
     return measured
+
+
+# the machine's own speed
+
+
+def matrix_product(dtype: torch.dtype, size: int = 2048) -> Callable[[], int]:
+    """Return a function that multiplies two square matrices; its work is in operations."""
+    left, right = torch.randn(2, size, size, generator=make_generator(0)).to(dtype)
+
+    def multiply() -> int:
+        torch.mm(left, right)
+        return 2 * size**3
+
+    return multiply
+
+
+def against_the_peak(measured: dict, meter: FlopMeter, step: Callable[[], int]) -> dict:
+    """Return `flops`, `peak` and `profile` of a `Ratio`, once "ours" and "peak" are measured.
+
+    The meter has counted the matrix products of model and loss in all rounds of "ours", forward and
+    backward; those of Muon are not among them. `step` is one more round, for the profile.
+    """
+    a_unit = meter.flops / sum(work for work, _ in measured["ours"])
+    return {
+        "flops": median_speed(measured["ours"]) * a_unit,
+        "peak": median_speed(measured["peak"]),
+        "profile": profile(step),
+    }
+
+
+def group_of(event) -> str:
+    """Return the group of a profiled operation; what an optimiser calls is the optimiser's."""
+    outer = event
+    while outer is not None:
+        if outer.name.startswith("Optimizer.step"):
+            return "optimiser"
+        outer = outer.cpu_parent
+    return next((g for g, parts in GROUPS.items() if any(p in event.name for p in parts)), "other")
+
+
+def profile(step: Callable[[], object]) -> str:
+    """Return the shares of the three largest groups of operations in a step's time, and the rest.
+
+    The rest holds what is no operation, too: Python and the making of batches.
+    """
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        start = time.perf_counter()
+        step()
+        total = 1e6 * (time.perf_counter() - start)  # microseconds, as in the events
+    spent = Counter()
+    for event in profiler.events():
+        spent[group_of(event)] += event.self_cpu_time_total
+    del spent["other"]
+    largest = [(group, time / total) for group, time in spent.most_common(3)]
+    largest.append(("other", 1 - sum(share for _, share in largest)))
+    return ", ".join(f"{group} {share:.0%}" for group, share in largest)
 
 
 # pre-training
@@ -154,20 +239,28 @@ class Windows(torch.utils.data.Dataset):
 
 
 class Turns(TrainerCallback):
-    """Times rounds of a `Trainer`'s cycles (batch, step, everything); the other steps in between.
+    """Times rounds of a `Trainer`'s cycles (batch, step, everything); the others' steps in between.
 
     Args:
         sizes: the work in each of the `Trainer`'s steps.
-        other: takes as many steps as a round has, and returns the work in them.
+        others: contenders as of `take_turns`, one step of each after every round.
         clock: of the seconds.
         every: steps a round.
+
+    Attributes:
+        measured: (work, seconds) of each round, by contender; "theirs" is the `Trainer`.
     """
 
     def __init__(
-        self, sizes: list[int], other: Callable[[], int], clock: Callable[[], float], every: int = 1
+        self,
+        sizes: list[int],
+        others: dict[str, Callable[[], int]],
+        clock: Callable[[], float],
+        every: int = 1,
     ):
-        self.sizes, self.other, self.clock, self.every = iter(sizes), other, clock, every
-        self.theirs, self.ours, self.work, self.start = [], [], [], None
+        self.sizes, self.others, self.clock, self.every = iter(sizes), others, clock, every
+        self.measured = {name: [] for name in ("theirs", *others)}
+        self.work, self.start = [], None
 
     def on_train_begin(self, *_arguments, **_options):
         self.start = self.clock()
@@ -176,38 +269,33 @@ class Turns(TrainerCallback):
         self.work.append(next(self.sizes))
         if len(self.work) < self.every:
             return
-        self.theirs.append((sum(self.work), self.clock() - self.start))
+        self.measured["theirs"].append((sum(self.work), self.clock() - self.start))
         self.work = []
-        start = self.clock()
-        work = self.other()
-        self.ours.append((work, self.clock() - start))
+        for name, steps in take_turns(self.others, 1, self.clock).items():
+            self.measured[name] += steps
         self.start = self.clock()
 
 
-def dense_trainer(run: PretrainingRun, batches, folder: Path, turns: Turns) -> Trainer:
-    """Return the ordinary way: `BertForMaskedLM`, the library's collator and its `Trainer`."""
-    options = TrainingArguments(
-        output_dir=str(folder),
-        per_device_train_batch_size=run.config.batch_windows,
-        max_steps=len(batches),
-        train_sampling_strategy="sequential",
-        use_cpu=True,
-        bf16=run.config.precision == "bf16",
-        disable_tqdm=True,
-        logging_strategy="no",
-        save_strategy="no",
-        report_to="none",
-        dataloader_pin_memory=False,
-    )
-    trainer = Trainer(
-        BertForMaskedLM(BertConfig.from_dict(run.model.config.to_dict())),
-        options,
-        DataCollatorForLanguageModeling(run.tokenizer, mlm_probability=RATE),
-        Windows(batches),
-        callbacks=[turns],
-    )
-    trainer.remove_callback(PrinterCallback)
-    return trainer
+def train_in_turns(model, examples, collator, rows: int, bf16: bool, turns: Turns, **options):
+    """Train with the library's `Trainer`, `rows` examples a step in their order, once through."""
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            output_dir=folder,
+            per_device_train_batch_size=rows,
+            max_steps=len(examples) // rows,
+            train_sampling_strategy="sequential",
+            use_cpu=get_device().type == "cpu",
+            bf16=bf16,
+            disable_tqdm=True,
+            logging_strategy="no",
+            save_strategy="no",
+            report_to="none",
+            dataloader_pin_memory=False,
+            **options,
+        )
+        trainer = Trainer(model, arguments, collator, examples, callbacks=[turns])
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
 
 
 def compare_pretraining(rounds: int, clock: Callable[[], float]) -> list[Ratio]:
@@ -217,38 +305,53 @@ def compare_pretraining(rounds: int, clock: Callable[[], float]) -> list[Ratio]:
     them, the Trainer's shuffled. Full windows: the same batches for both.
     """
     goals = {"windows as they come": 2.0, "full windows only": None}
-    return [pretraining_ratio(name, goal, rounds, clock) for name, goal in goals.items()]
+    with tempfile.TemporaryDirectory() as folder:
+        run = pretraining_run(Path(folder) / "run")
+        return [pretraining_ratio(run, name, goal, rounds, clock) for name, goal in goals.items()]
 
 
 def pretraining_ratio(
-    name: str, goal: float | None, rounds: int, clock: Callable[[], float]
+    run: PretrainingRun, name: str, goal: float | None, rounds: int, clock: Callable[[], float]
 ) -> Ratio:
+    """The ordinary way: `BertForMaskedLM`, the library's collator and its `Trainer`."""
     set_seed(0)
     full = name.startswith("full")
-    with tempfile.TemporaryDirectory() as scratch:
-        run = pretraining_run(Path(scratch) / "run")
-        ours = list(islice(bucketed_batches(run, full), SPREAD * (rounds + WARM_UP)))
-        theirs = ours if full else shuffled_batches(ours)
-        mine = iter(ours)
+    ours = list(islice(bucketed_batches(run, full), SPREAD * (rounds + WARM_UP)))
+    theirs = ours if full else shuffled_batches(ours)
+    mine = cycle(ours)
 
-        def our_round() -> int:
-            tokens = 0
-            for windows in islice(mine, SPREAD):
-                batch = run.make_batch(run.step, windows)
-                run.update(batch)
-                run.step += 1
-                tokens += int(batch["attention_mask"].sum())
-            return tokens
+    def our_round() -> int:
+        tokens = 0
+        for windows in islice(mine, SPREAD):
+            batch = run.make_batch(run.step, windows)
+            run.update(batch)
+            run.step += 1
+            tokens += int(batch["attention_mask"].sum())
+        return tokens
 
-        run.model.train()
-        sizes = [sum(map(len, batch)) for batch in theirs]
-        turns = Turns(sizes, our_round, clock, every=SPREAD)
-        dense_trainer(run, theirs, Path(scratch) / "trainer", turns).train()
-    speeds = median_speed(turns.ours), median_speed(turns.theirs)
-    return Ratio(f"pre-training, 32 × 128 tokens, {name}", "tokens/s", *speeds, goal)
+    run.model.train()
+    bf16 = run.config.precision == "bf16"
+    peak = matrix_product(torch.bfloat16 if bf16 else torch.float32)
+    sizes = [sum(map(len, batch)) for batch in theirs]
+    turns = Turns(sizes, {"ours": our_round, "peak": peak}, clock, every=SPREAD)
+    model = BertForMaskedLM(BertConfig.from_dict(run.model.config.to_dict()))
+    collator = DataCollatorForLanguageModeling(run.tokenizer, mlm_probability=RATE)
+    with FlopMeter(run.model) as meter:
+        train_in_turns(model, Windows(theirs), collator, run.config.batch_windows, bf16, turns)
+    speeds = median_speed(turns.measured["ours"]), median_speed(turns.measured["theirs"])
+    peak = against_the_peak(turns.measured, meter, our_round)
+    return Ratio(f"pre-training, 32 × 128 tokens, {name}", "tokens/s", *speeds, goal, **peak)
 
 
 # the joint step
+
+
+def sentences(count: int | None = None) -> tuple:
+    """Return the tokenizer and the encoded training sentences, or only `count` of them."""
+    tokenizer = load_tokenizer("bift-mini")
+    texts = data.split_texts(data.load_reviews("rotten_tomatoes"), seed=0)["train"]
+    texts = texts if count is None else texts.take(range(count))
+    return tokenizer, data.encode_texts(tokenizer, texts.texts, texts.labels)
 
 
 def spread_batches(encoded: data.EncodedTexts) -> list[list[int]]:
@@ -262,9 +365,8 @@ def spread_batches(encoded: data.EncodedTexts) -> list[list[int]]:
     return [batches[(2 * i + 1) * len(batches) // (2 * SPREAD)] for i in range(SPREAD)]
 
 
-def our_joint_round(encoded: data.EncodedTexts, tokenizer) -> Callable[[], int]:
+def our_joint_round(model, encoded: data.EncodedTexts, tokenizer) -> Callable[[], int]:
     """Return a function that takes `SPREAD` joint steps of the package: one encoder call each."""
-    model = load_model("bift-mini", dropout=DROPOUT)
     config = training.TrainingConfig(mlm_weight=WEIGHT)
     optimizer = training.make_optimizer(model, config)
     accelerator = Accelerator(cpu=True)
@@ -275,7 +377,7 @@ def our_joint_round(encoded: data.EncodedTexts, tokenizer) -> Callable[[], int]:
 
     def step() -> int:
         for batch in loader:
-            training.update(model, optimizer, batch, config, accelerator)
+            training.update(model, optimizer, batch, config, accelerator, WEIGHT)
         return 32 * SPREAD
 
     return step
@@ -326,21 +428,95 @@ class TwoPasses:
 def compare_joint(rounds: int, clock: Callable[[], float]) -> list[Ratio]:
     """The joint step on Rotten Tomatoes against two passes, and against padding to 512."""
     set_seed(0)
-    tokenizer = load_tokenizer("bift-mini")
-    texts = data.split_texts(data.load_reviews("rotten_tomatoes"), seed=0)["train"]
-    encoded = data.encode_texts(tokenizer, texts.texts, texts.labels)
+    tokenizer, encoded = sentences()
     others = {
         "two passes": (TwoPasses(encoded, tokenizer, steps=SPREAD), 2.2),
         "padded to 512": (TwoPasses(encoded, tokenizer, pad_to=512), 25.0),
     }
     ratios = []
     for name, (other, goal) in others.items():  # apart: 512 positions leave no cache to the next
-        pair = take_turns(
-            {"ours": our_joint_round(encoded, tokenizer), name: other}, rounds + WARM_UP, clock
-        )
-        speeds = [median_speed(steps) for steps in pair.values()]
-        ratios.append(Ratio(f"joint step, against {name}", "sentences/s", *speeds, goal))
+        model = load_model("bift-mini", dropout=DROPOUT)
+        ours = our_joint_round(model, encoded, tokenizer)
+        contenders = {"ours": ours, "theirs": other, "peak": matrix_product(torch.float32)}
+        with FlopMeter(model) as meter:
+            measured = take_turns(contenders, rounds + WARM_UP, clock)
+        speeds = median_speed(measured["ours"]), median_speed(measured["theirs"])
+        peak = against_the_peak(measured, meter, ours)
+        ratios.append(Ratio(f"joint step, against {name}", "sentences/s", *speeds, goal, **peak))
     return ratios
+
+
+# the loop of joint training
+
+
+class JointLoss(torch.nn.Module):
+    """The package's model and loss, in the form that a `Trainer` takes."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids, attention_mask, mlm_labels, labels) -> dict[str, torch.Tensor]:
+        batch = {"input_ids": input_ids, "attention_mask": attention_mask}
+        batch |= {"mlm_labels": mlm_labels, "labels": labels}
+        return {"loss": training.training_step(self.model, batch, WEIGHT)["loss"]}
+
+
+def make_config(**options) -> training.TrainingConfig:
+    """Return the options of the loop: bf16 on a GPU."""
+    precision = "bf16" if get_device().type == "cuda" else "fp32"
+    return training.TrainingConfig(mlm_weight=WEIGHT, precision=precision, fused=True, **options)
+
+
+def joint_loader(count: int):
+    """Return a loader of joint batches of 32 sentences, 64 rows."""
+    tokenizer, encoded = sentences(count)
+    collator = masking.JointCollator(tokenizer, make_generator(0), mlm_probability=RATE)
+    return data.make_loader(encoded, collator, 32, seed=0)
+
+
+def compare_trainer(rounds: int, clock: Callable[[], float]) -> list[Ratio]:
+    """The joint step of the package against `Trainer`, same model, same batches, in turns."""
+    set_seed(0)
+    batches = list(joint_loader(32 * 8 * (rounds + WARM_UP)))
+    model, config = load_model("bift-mini").to(get_device()), make_config()
+    optimizer = training.make_optimizer(model, config)
+    accelerator, mine = Accelerator(cpu=get_device().type == "cpu"), iter(batches)
+
+    def our_step() -> int:
+        batch = next(mine)
+        training.update(model, optimizer, batch, config, accelerator, WEIGHT)
+        return int(batch["attention_mask"].sum())
+
+    def finished() -> float:  # a GPU works on after the call returns
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        return clock()
+
+    sizes = [int(batch["attention_mask"].sum()) for batch in batches]
+    turns, bf16 = Turns(sizes, {"ours": our_step}, finished), config.precision == "bf16"
+    theirs = JointLoss(load_model("bift-mini"))
+    train_in_turns(
+        theirs, batches, lambda rows: rows[0], 1, bf16, turns, remove_unused_columns=False
+    )
+    speeds = median_speed(turns.measured["ours"]), median_speed(turns.measured["theirs"])
+    name = f"joint step against Trainer, same batches, {config.precision}"
+    return [Ratio(name, "tokens/s", *speeds, 0.95)]
+
+
+def compare_data(rounds: int, clock: Callable[[], float]) -> list[Ratio]:
+    """One pass over more and more sentences: sentences a second must not fall."""
+    speed = {}
+    for times in (1, *TIMES):  # the first one warms up
+        set_seed(0)
+        model, loader = load_model("bift-mini").to(get_device()), joint_loader(UNIT * times)
+        start = clock()
+        training.train(model, loader, make_config(epochs=1))
+        speed[times] = UNIT * times / (clock() - start)
+    return [
+        Ratio(f"{times} × {UNIT} sentences", "sentences/s", speed[times], speed[1], 0.85)
+        for times in TIMES[1:]
+    ]
 
 
 # masking
@@ -423,6 +599,8 @@ def compare_explorers(rounds: int, clock: Callable[[], float]) -> list[Ratio]:
 COMPARISONS = {
     "pretraining": compare_pretraining,
     "joint": compare_joint,
+    "trainer": compare_trainer,
+    "data": compare_data,
     "masking": compare_masking,
     "explorers": compare_explorers,
 }
@@ -430,7 +608,10 @@ COMPARISONS = {
 
 def write_json(path: Path, ratios: list[Ratio], clock: str) -> None:
     """Write what was measured, and on what, to a file."""
-    rows = [asdict(r) | {"ratio": round(r.value, 3), "reached": r.reached} for r in ratios]
+    rows = [
+        asdict(r) | {"ratio": round(r.value, 3), "reached": r.reached, "share": r.share}
+        for r in ratios
+    ]
     report = {"clock": clock, "environment": environment_report(), "ratios": rows}
     path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -440,13 +621,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", choices=COMPARISONS, help="measure this comparison alone")
     parser.add_argument("--rounds", type=int, default=7, help="measured rounds (default: 7)")
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="wall or CPU time")
+    parser.add_argument("--gpu", action="store_true", help=f"{' and '.join(ON_GPU)}, on the GPU")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result here too")
     options = parser.parse_args(arguments)
     ratios = []
-    print(f"{torch.get_num_threads()} threads, {options.clock} time", flush=True)
-    for name, compare in COMPARISONS.items():
+    print(f"{get_device()}, {torch.get_num_threads()} threads, {options.clock} time", flush=True)
+    for name in ON_GPU if options.gpu else COMPARISONS:
         if options.only in (None, name):
-            found = compare(options.rounds, CLOCKS[options.clock])
+            found = COMPARISONS[name](options.rounds, CLOCKS[options.clock])
             ratios += found
             print(*(ratio.line() for ratio in found), sep="\n", flush=True)
     if options.json:
@@ -455,6 +637,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the goals are those of a CPU
+    if "--gpu" not in sys.argv:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the goals are those of a CPU
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ["TQDM_DISABLE"] = "1"
+    os.environ["KINETO_LOG_LEVEL"] = "99"  # the profiler says when it starts and stops
     sys.exit(main())
