@@ -57,15 +57,8 @@ def test_the_share_of_the_peak_counts_forward_and_backward(tokenizer, tiny_model
 
 def test_what_an_optimiser_calls_is_the_optimisers():
     step = SimpleNamespace(name="Optimizer.step#AdamW.step", cpu_parent=None)
-    names = ("aten::addmm", "aten::_log_softmax", "aten::copy_", "aten::gelu", "aten::add")
-    groups = [group_of(SimpleNamespace(name=name, cpu_parent=None)) for name in names]
-    assert groups == [
-        "matrix products",
-        "softmax",
-        "copies and casts",
-        "GELU, LayerNorm and dropout",
-        "other",
-    ]
+    product = SimpleNamespace(name="aten::addmm", cpu_parent=None)
+    assert group_of(product) == "matrix products"
     assert group_of(SimpleNamespace(name="aten::mm", cpu_parent=step)) == "optimiser"
 
 
