@@ -294,10 +294,10 @@ def update(
     found = {name: float(value) for name, value in sums.items()}
     for parameters in groups:
         norm = accelerator.clip_grad_norm_(parameters, config.max_grad_norm)
-        for name, value in {"loss": found["loss"], "gradient": float(norm)}.items():
-            if not math.isfinite(value):
+        for name, number in {"loss": found["loss"], "gradient": float(norm)}.items():
+            if not math.isfinite(number):
                 optimizer.zero_grad()
-                raise NonFiniteLoss(f"The {name} became {value}")
+                raise NonFiniteLoss(f"The {name} became {number}")
     optimizer.step()
     optimizer.zero_grad()
     return found
