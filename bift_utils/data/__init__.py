@@ -45,6 +45,7 @@ from bift_utils.data.texts import (
     group_equal_texts,
     load_reviews,
     split_texts,
+    without_case_and_spacing,
 )
 
 __all__ = [
@@ -86,4 +87,5 @@ __all__ = [
     "split_sentences",
     "split_texts",
     "train_tokenizer",
+    "without_case_and_spacing",
 ]

@@ -93,11 +93,16 @@ def check_labelled_texts(data: LabelledTexts) -> int:
     return len(present)
 
 
+def without_case_and_spacing(text: str) -> str:
+    """Return what two texts share when they count as equal: case and spacing tell none apart."""
+    return " ".join(text.lower().split())
+
+
 def group_equal_texts(texts: Sequence[str]) -> list[list[int]]:
-    """Return the indices of each distinct text; case and spacing do not tell texts apart."""
+    """Return the indices of each distinct text, see `without_case_and_spacing`."""
     groups: dict[str, list[int]] = {}
     for i, text in enumerate(texts):
-        groups.setdefault(" ".join(text.lower().split()), []).append(i)
+        groups.setdefault(without_case_and_spacing(text), []).append(i)
     return list(groups.values())
 
 

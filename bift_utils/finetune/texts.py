@@ -10,7 +10,12 @@ import torch
 
 from bift_utils.data.batches import IGNORE_INDEX, EncodedTexts, encode_texts
 from bift_utils.data.tables import TextTable
-from bift_utils.data.texts import LabelledTexts, group_equal_texts, split_texts
+from bift_utils.data.texts import (
+    LabelledTexts,
+    group_equal_texts,
+    split_texts,
+    without_case_and_spacing,
+)
 from bift_utils.finetune.inspection import (
     UNKNOWN_LIMIT,
     class_balance,
@@ -104,13 +109,13 @@ def _describe(table: TextTable, parts: dict[str, LabelledTexts], extra: int) -> 
 
 
 def _unseen(texts: Sequence[str], parts: dict[str, LabelledTexts]) -> tuple[list[str], int]:
-    """Leave out texts that equal a held-out one; case and spacing do not tell texts apart."""
+    """Leave out texts that equal a held-out one."""
     held_out = {
-        " ".join(text.lower().split())
+        without_case_and_spacing(text)
         for name in ("validation", "test")
         for text in parts[name].texts
     }
-    kept = [text for text in texts if " ".join(text.lower().split()) not in held_out]
+    kept = [text for text in texts if without_case_and_spacing(text) not in held_out]
     return kept, len(texts) - len(kept)
 
 
