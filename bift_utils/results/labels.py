@@ -214,7 +214,7 @@ def store_scores(path: Path, row: Mapping, packed: Mapping[str, Tensor]) -> None
     stored = {part: scores.numpy()[None] for part, scores in packed.items()}
     stored["run"] = numpy.array([name])
     if path.exists():
-        with numpy.load(path) as old:
+        with numpy.load(path, allow_pickle=False) as old:
             others = old["run"] != name
             stored = {key: numpy.concatenate([old[key][others], stored[key]]) for key in stored}
     partial = path.with_name(path.name + ".partial")
@@ -236,7 +236,7 @@ def stored_scores(chosen: pandas.DataFrame, part: str = "test", path: Path | Non
 
     Introduced in notebook 07.
     """
-    with numpy.load(path or result_file("label_efficiency.npz")) as stored:
+    with numpy.load(path or result_file("label_efficiency.npz"), allow_pickle=False) as stored:
         places = {name: place for place, name in enumerate(stored["run"].tolist())}
         packed = torch.from_numpy(stored[part])
     names = [run_name(row) for row in chosen.reset_index().to_dict("records")]

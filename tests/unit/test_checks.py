@@ -13,7 +13,7 @@ import wrong_answers
 from wrong_answers.masking import masked
 
 import bift_utils.labs
-from bift_utils.labs.core.checks import Mistake, is_stub
+from bift_utils.labs.core.checks import is_stub
 from bift_utils.labs.masking import checks as masking_checks
 from bift_utils.labs.masking import practice_maskers as practice
 from bift_utils.masking import zoo
@@ -145,7 +145,7 @@ def test_kept_tokens_have_a_narrow_band_of_their_own():
         if right:
             masking_checks._check_shares(counts)
         else:
-            with pytest.raises(Mistake, match="expected 80/10/10"):
+            with pytest.raises(masking_checks.Mistake, match="expected 80/10/10"):
                 masking_checks._check_shares(counts)
 
 
