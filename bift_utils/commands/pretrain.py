@@ -20,12 +20,12 @@ from accelerate import Accelerator
 from tqdm.auto import tqdm
 from transformers import BertTokenizer
 
-from bift_utils.data.batches import move_batch, pad_batch
+from bift_utils.data.batches import move_batch
 from bift_utils.data.corpus import encode_sentences, split_reviews, train_tokenizer
 from bift_utils.data.texts import load_reviews
 from bift_utils.evaluation.floors import unigram_loss
 from bift_utils.evaluation.predict import evaluate_masked_lm, validation_batches
-from bift_utils.masking.tokens import MaskingConfig, mask_tokens
+from bift_utils.masking.collators import MaskedLMCollator
 from bift_utils.models.checkpoints import load_model, save_checkpoint
 from bift_utils.models.joint import new_model
 from bift_utils.runtime import get_device, make_generator, set_seed
@@ -78,10 +78,6 @@ class PretrainingRun:
         self.tokenizer = load_or_train_tokenizer(state / "tokenizer", train_texts, config)
         self.reviews = encode_sentences(self.tokenizer, train_texts)
         self.held_out = encode_sentences(self.tokenizer, held_out)
-        self.masking = {
-            rate: MaskingConfig.from_tokenizer(self.tokenizer, mlm_probability=rate)
-            for rate in (config.early_rate, config.late_rate)
-        }
         set_seed(config.seed)
         self.model = new_model(bert_config(config, self.tokenizer))
         self.accelerator = Accelerator(
@@ -115,12 +111,9 @@ class PretrainingRun:
 
     def make_batch(self, step: int, windows: list[list[int]]) -> dict[str, torch.Tensor]:
         rate = self.config.stage(step)[0]
-        batch = pad_batch(windows, self.tokenizer.pad_token_id)
         generator = make_generator(self.config.seed, 3, step)
-        batch["input_ids"], batch["mlm_labels"] = mask_tokens(
-            batch["input_ids"], self.masking[rate], generator
-        )
-        return batch
+        collator = MaskedLMCollator(self.tokenizer, generator, mlm_probability=rate)
+        return collator([{"input_ids": ids} for ids in windows])
 
     def update(self, batch: dict[str, torch.Tensor]) -> float:
         for optimizer, peak in zip(

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from transformers import BertTokenizer
 
-from bift_utils.data.batches import IGNORE_INDEX, move_batch, pad_batch
+from bift_utils.data.batches import IGNORE_INDEX, move_batch
 from bift_utils.data.corpus import HELD_OUT_SEED, make_windows
-from bift_utils.masking.tokens import MaskingConfig, mask_tokens
+from bift_utils.masking.collators import MaskedLMCollator
 from bift_utils.models.joint import evaluating
 from bift_utils.runtime import make_generator
 from bift_utils.training.losses import masked_lm_loss
@@ -35,15 +35,10 @@ def validation_batches(
         order = torch.randperm(len(windows), generator=make_generator(HELD_OUT_SEED, 1))
         windows = [windows[i] for i in order[:limit].tolist()]
     windows.sort(key=len)
-    masking = MaskingConfig.from_tokenizer(tokenizer)
     batches = []
     for start in range(0, len(windows), 32):
-        batch = pad_batch(windows[start : start + 32], tokenizer.pad_token_id)
-        generator = make_generator(HELD_OUT_SEED, 2, start)
-        batch["input_ids"], batch["mlm_labels"] = mask_tokens(
-            batch["input_ids"], masking, generator
-        )
-        batches.append(batch)
+        collator = MaskedLMCollator(tokenizer, make_generator(HELD_OUT_SEED, 2, start))
+        batches.append(collator([{"input_ids": ids} for ids in windows[start : start + 32]]))
     return batches
 
 

@@ -188,9 +188,9 @@ class KnownTest:
     Args:
         tokens: (N, T), clean.
         label_posterior: (N, C), P(label given sentence).
-        corrupted: (N, T), the same with one blank each.
-        blanks: (N, T) bool, where it is.
-        token_posterior: (N, V), P(token at the blank given the rest).
+        corrupted: (N, T), the same with blanks.
+        blanks: (N, T) bool, where they are, M in all.
+        token_posterior: (M, V), P(token at the blank given what is seen).
 
     Introduced in notebook 06.
     """
@@ -206,7 +206,13 @@ class KnownTest:
         """Draw n sentences and compute their exact posteriors."""
         generator = make_generator(seed)
         tokens = language.sample(n, length, generator).tokens
-        corrupted, labels = hide_one(tokens, generator, language.mask_token_id)
+        return cls.of(language, tokens, *hide_one(tokens, generator, language.mask_token_id))
+
+    @classmethod
+    def of(
+        cls, language: ClassConditionalLanguage, tokens: Tensor, corrupted: Tensor, labels: Tensor
+    ):
+        """Compute the exact posteriors of sentences (N, T) whose blanks are those of `labels`."""
         blanks = labels != IGNORE_INDEX
         exact = language.cavity_posterior(corrupted)[blanks]
         return cls(tokens, language.label_posterior(tokens), corrupted, blanks, exact)

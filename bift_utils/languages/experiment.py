@@ -7,7 +7,6 @@ labels.
 
 import torch
 
-from bift_utils.data.batches import IGNORE_INDEX
 from bift_utils.languages.batches import KnownTest, language_masking
 from bift_utils.languages.families import ClassConditionalLanguage, Sample
 from bift_utils.masking.tokens import mask_tokens
@@ -41,10 +40,7 @@ def draw_test(language: ClassConditionalLanguage, n: int = TEST_SENTENCES) -> Kn
     Introduced in notebook 07.
     """
     tokens = language.sample(n, LENGTH, make_generator(1)).tokens
-    corrupted, answers = hide(tokens, make_generator(2))
-    blanks = answers != IGNORE_INDEX
-    exact = language.cavity_posterior(corrupted)[blanks]
-    return KnownTest(tokens, language.label_posterior(tokens), corrupted, blanks, exact)
+    return KnownTest.of(language, tokens, *hide(tokens, make_generator(2)))
 
 
 def draw_training(language: ClassConditionalLanguage, labelled: int, unlabelled: int, seed: int):

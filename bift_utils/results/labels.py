@@ -16,8 +16,8 @@ from torch import Tensor
 from bift_utils.data.corpus import held_out_reviews
 from bift_utils.data.texts import load_reviews, split_texts
 from bift_utils.results.files import result_file
+from bift_utils.results.grid import WEIGHTS
 
-WEIGHTS = (0.0, 0.1, 0.23, 0.33, 0.5, 0.9, 0.952)
 AXIS_SIZES = (128, 2048)  # where the whole λ axis is run; the others take the nearer one's choice
 AXIS_SEEDS = range(5)  # the seeds of that axis
 WITH_WEIGHT = ("joint", "joint, task-only finish", "alternating")

@@ -31,8 +31,11 @@ def masked_lm_loss(
             f"{tuple(labels.shape)}; expected labels of shape {tuple(logits.shape[:-1])}. "
             "Pass one label per row of logits."
         )
-    total = functional.cross_entropy(
-        logits.flatten(0, -2).float(), labels.flatten(), ignore_index=IGNORE_INDEX, reduction="sum"
+    # in parts, because in half precision all rows at once as 32 bits no longer fit into the cache
+    parts = zip(logits.flatten(0, -2).split(128), labels.flatten().split(128), strict=True)
+    total = sum(
+        functional.cross_entropy(part.float(), asked, ignore_index=IGNORE_INDEX, reduction="sum")
+        for part, asked in parts
     )
     return _mean(total, labels, answers)
 
