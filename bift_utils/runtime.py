@@ -1,9 +1,14 @@
-"""Seeds, devices, the environment report, and the band helper that guards measured numbers."""
+"""Seeds, devices, the environment report, options that are checked, and bands for numbers."""
 
+import math
 import os
 import platform
 import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from importlib import metadata
+from numbers import Integral, Real
+from typing import Any, NamedTuple
 
 import torch
 
@@ -81,6 +86,79 @@ def check_environment() -> None:
     if not bool((product == 8).all()):
         raise RuntimeError(f"A matrix product on {device} gave a wrong result; use the CPU.")
     print("this machine is ready ✓")
+
+
+class Rule(NamedTuple):
+    """What an option may be: a test, in words what is expected, and a name if not the field's."""
+
+    holds: Callable[[Any], bool]
+    expected: str
+    name: str = ""
+
+
+def whole(least: int, most: int | None = None) -> Rule:
+    """Return the rule for a whole number."""
+
+    def holds(value) -> bool:
+        if not isinstance(value, Integral) or isinstance(value, bool):
+            return False
+        return least <= value and (most is None or value <= most)
+
+    limits = f"of {least} or more" if most is None else f"from {least} to {most}"
+    return Rule(holds, f"a whole number {limits}")
+
+
+def number(low: float, high: float = math.inf, above: bool = False, below: bool = False) -> Rule:
+    """Return the rule for a finite number; with `above` and `below` an end is not included."""
+
+    def holds(value) -> bool:
+        if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
+            return False
+        high_enough = low < value if above else low <= value
+        return high_enough and (value < high if below else value <= high)
+
+    if high == math.inf:
+        limits = f"above {low:g}" if above else f"{low:g} or more"
+    elif above and below:
+        limits = f"between {low:g} and {high:g}, both excluded"
+    else:
+        limits = f"{'above' if above else 'from'} {low:g} {'to below' if below else 'to'} {high:g}"
+    return Rule(holds, f"a finite number, {limits}")
+
+
+def one_of(known: Sequence[str]) -> Rule:
+    """Return the rule for a name among several."""
+    return Rule(lambda value: isinstance(value, str) and value in known, f"one of {tuple(known)}")
+
+
+def of_type(wanted: type, words: str) -> Rule:
+    """Return the rule for an option of which only the type is checked."""
+    return Rule(lambda value: isinstance(value, wanted), words)
+
+
+def or_none(rule: Rule, meaning: str) -> Rule:
+    """Return the same rule, but for None, too; `meaning` says what None stands for."""
+    return Rule(
+        lambda value: value is None or rule.holds(value), f"{rule.expected}, or None for {meaning}"
+    )
+
+
+def check_options(options, rules: Mapping[str, Rule]) -> None:
+    """Check every field of a dataclass of options; called from its `__post_init__`.
+
+    Args:
+        options: the dataclass.
+        rules: one for each field.
+
+    Raises:
+        ValueError: a field is not of its type, or outside its range; the message names it.
+        KeyError: a field has no rule, which is a mistake of whoever added it.
+    """
+    for field in fields(options):
+        rule, value = rules[field.name], getattr(options, field.name)
+        if not rule.holds(value):
+            name = rule.name or field.name
+            raise ValueError(f"{name} was given as {value!r}; expected {rule.expected}.")
 
 
 def report(name: str, value: float, low: float, high: float) -> None:

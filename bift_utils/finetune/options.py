@@ -4,11 +4,26 @@ import os
 from dataclasses import asdict, dataclass, fields
 
 from bift_utils.models.export import check_exportable
-from bift_utils.training.losses import check_mlm_weight
+from bift_utils.runtime import check_options, number, of_type, or_none, whole
+from bift_utils.training.options import RULES as TRAINING_RULES
 from bift_utils.training.options import TrainingConfig
 
 LEAST_UPDATES, MOST_EPOCHS = 200, 30  # a small table is read more often
-LEAST, MOST_SEED = {"batch_size": 1, "max_length": 3, "seed": 0}, 2**32 - 1
+NAME, CHOSEN = of_type(str, "a name"), "as the checkpoint and the texts suggest"
+RULES = {
+    **TRAINING_RULES,
+    "text": NAME,
+    "label": NAME,
+    "encoding": or_none(NAME, "UTF-8"),
+    "model": NAME,
+    "epochs": or_none(TRAINING_RULES["epochs"], CHOSEN),
+    "learning_rate": or_none(TRAINING_RULES["learning_rate"], CHOSEN),
+    "batch_size": whole(1),
+    "max_length": or_none(whole(3), CHOSEN),
+    "pooling": NAME,
+    "dropout": or_none(number(0.0, 1.0, below=True), "that of the checkpoint"),
+    "seed": whole(0, 2**32 - 1),
+}
 
 
 @dataclass(frozen=True)
@@ -57,21 +72,10 @@ class FinetuneOptions:
     seed: int = 0
 
     def __post_init__(self):
-        object.__setattr__(self, "model", os.fspath(self.model))
-        check_mlm_weight(self.mlm_weight)
+        if isinstance(self.model, os.PathLike):
+            object.__setattr__(self, "model", os.fspath(self.model))
+        check_options(self, RULES)
         check_exportable(self.pooling)
-        for name, least in LEAST.items():
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"{name} was given as {value}; expected {least} or more.")
-        if self.seed > MOST_SEED:
-            raise ValueError(f"seed was given as {self.seed}; expected at most {MOST_SEED}.")
-        if self.dropout is not None and not 0 <= self.dropout < 1:
-            raise ValueError(
-                f"dropout was given as {self.dropout}; expected a rate from 0 to below 1, or None "
-                "to keep the checkpoint's."
-            )
-        self.training(width=256, texts=1)  # says what is wrong with the others
 
     def training(self, width: int, texts: int) -> TrainingConfig:
         """Return the options of the training loop, with what was left open filled in.

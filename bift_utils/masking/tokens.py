@@ -6,6 +6,13 @@ import torch
 from torch import Tensor
 
 from bift_utils.data.batches import IGNORE_INDEX
+from bift_utils.runtime import check_options, number, of_type, or_none, whole
+
+SHARES = {
+    "mlm_probability": number(0.0, 1.0, above=True, below=True),  # BERT uses 0.15
+    "mask_replace_prob": number(0.0, 1.0),
+    "random_replace_prob": number(0.0, 1.0),
+}
 
 
 @dataclass(frozen=True)
@@ -19,7 +26,7 @@ class CorruptionChannel:
             from all V, the original included. The rest, c = 1 − a − b, stay as they are.
 
     Raises:
-        ValueError: a rate is outside its range.
+        ValueError: a rate is no number, or outside its range.
 
     Source: Devlin et al. 2019, section 3.1 and appendix A.1. Introduced in notebook 03.
     """
@@ -29,13 +36,9 @@ class CorruptionChannel:
     random_replace_prob: float = 0.1
 
     def __post_init__(self):
-        if not 0.0 < self.mlm_probability < 1.0:
-            raise ValueError(
-                f"mlm_probability was given as {self.mlm_probability}; expected a rate between 0 "
-                "and 1, both excluded (BERT uses 0.15)."
-            )
+        check_options(self, SHARES)
         shares = (self.mask_replace_prob, self.random_replace_prob)
-        if not (min(shares) >= 0.0 and sum(shares) <= 1.0 + 1e-12):
+        if sum(shares) > 1.0 + 1e-12:
             raise ValueError(
                 f"mask_replace_prob and random_replace_prob were given as {shares[0]} and "
                 f"{shares[1]}; expected two shares from 0 to 1 that sum to at most 1."
@@ -75,7 +78,7 @@ class MaskingConfig:
             given, the pieces of a word are selected together. None selects each token alone.
 
     Raises:
-        ValueError: a rate is outside its range.
+        ValueError: an option is not of its type, or outside its range.
 
     Source: Devlin et al. 2019, section 3.1 and appendix A.1. Introduced in notebook 02.
     """
@@ -88,7 +91,31 @@ class MaskingConfig:
     continues: torch.Tensor | None = None
 
     def __post_init__(self):
-        _ = self.channel  # building it checks the rates
+        marks = of_type(torch.Tensor, "a row of True and False, one for each token id")
+        rules = {
+            "mask_token_id": whole(0),
+            "ordinary": marks,
+            "continues": or_none(marks, "each token alone"),
+            **SHARES,
+        }
+        check_options(self, rules)
+        _ = self.channel  # building it checks the rates together
+        for name in ("ordinary", "continues"):
+            table = getattr(self, name)
+            if table is not None and (table.dtype != torch.bool or table.dim() != 1):
+                raise ValueError(
+                    f"{name} was given as {table.dtype} of shape {tuple(table.shape)}; expected "
+                    f"{marks.expected}."
+                )
+        if self.mask_token_id >= len(self.ordinary):
+            raise ValueError(
+                f"mask_token_id was given as {self.mask_token_id} with a vocabulary of "
+                f"{len(self.ordinary)}; expected an id of it."
+            )
+        if not self.ordinary.any():
+            raise ValueError(
+                "ordinary marks no token; expected at least one that may be hidden and drawn."
+            )
 
     @property
     def channel(self) -> CorruptionChannel:
@@ -158,17 +185,21 @@ def mask_tokens(
     and every piece of a selected word then gets its own outcome, as in BERT's whole-word variant.
 
     Args:
-        input_ids: (..., T), token ids below V.
+        input_ids: (..., T), token ids below V, of any integer type.
         config: what may be hidden and how often.
         generator: source of all randomness.
 
     Returns:
-        The corrupted ids and the labels, both shaped as `input_ids`; a label is the original id
-        where the token was selected and `IGNORE_INDEX` elsewhere.
+        The corrupted ids and the labels, both int64, as the model and the losses want them, and
+        shaped as `input_ids`; a label is the original id where the token was selected and
+        `IGNORE_INDEX` elsewhere.
+
+    Raises:
+        ValueError: the ids are no whole numbers, or one is not in the vocabulary.
 
     Source: Devlin et al. 2019, appendix A.1. Introduced in notebook 02.
     """
-    ids = input_ids.cpu()
+    ids = _check_ids(input_ids, len(config.ordinary))
     rate = config.mlm_probability
     uniform = torch.rand(ids.shape, generator=generator)
     if config.continues is not None:
@@ -184,6 +215,23 @@ def mask_tokens(
     drawn = torch.randint(len(choices), (int(as_random.sum()),), generator=generator)
     corrupted[as_random] = choices[drawn]
     return corrupted.to(input_ids.device), labels.to(input_ids.device)
+
+
+def _check_ids(input_ids: torch.Tensor, vocab_size: int) -> torch.Tensor:
+    """Return the ids as int64 on the CPU, or raise."""
+    if input_ids.dtype == torch.bool or input_ids.is_floating_point():
+        raise ValueError(
+            f"The token ids were given as {input_ids.dtype}; expected whole numbers. Pass the "
+            "input_ids of a tokenizer."
+        )
+    ids = input_ids.cpu().long()
+    outside = (ids < 0) | (ids >= vocab_size)
+    if outside.any():
+        raise ValueError(
+            f"The text has the token id {int(ids[outside][0])}; expected 0 to {vocab_size - 1}. "
+            "Take the masking options from the tokenizer that made the text."
+        )
+    return ids
 
 
 def _draw_for_words(

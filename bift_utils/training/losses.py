@@ -4,6 +4,11 @@ import torch
 from torch.nn import functional
 
 from bift_utils.data.batches import IGNORE_INDEX
+from bift_utils.runtime import number
+
+MLM_WEIGHT = number(0.0, 1.0)._replace(
+    expected="a number from 0 (task only) to 1 (masked-LM only)", name="The MLM weight λ"
+)
 
 
 def masked_lm_loss(
@@ -21,23 +26,11 @@ def masked_lm_loss(
             part of a batch give those of the whole batch, and the parts' losses add up to its own.
 
     Raises:
-        ValueError: the shapes do not match.
+        ValueError: the shapes do not match, or a label is not one of 0…V−1.
 
     Source: Devlin et al. 2019, section 3.1. Introduced in notebook 02.
     """
-    if logits.shape[:-1] != labels.shape:
-        raise ValueError(
-            f"masked_lm_loss got logits of shape {tuple(logits.shape)} and labels of shape "
-            f"{tuple(labels.shape)}; expected labels of shape {tuple(logits.shape[:-1])}. "
-            "Pass one label per row of logits."
-        )
-    # in parts, because in half precision all rows at once as 32 bits no longer fit into the cache
-    parts = zip(logits.flatten(0, -2).split(128), labels.flatten().split(128), strict=True)
-    total = sum(
-        functional.cross_entropy(part.float(), asked, ignore_index=IGNORE_INDEX, reduction="sum")
-        for part, asked in parts
-    )
-    return _mean(total, labels, answers)
+    return _cross_entropy("masked_lm_loss", logits, labels, answers)
 
 
 def sequence_loss(
@@ -46,8 +39,8 @@ def sequence_loss(
     """Cross-entropy in nats, averaged over the labelled sentences (or tokens); 0 without any.
 
     Args:
-        logits: (B, K), scores over the classes.
-        labels: (B,), class ids 0…K−1; `IGNORE_INDEX` for one without a label.
+        logits: (..., K), scores over the classes; mostly (B, K).
+        labels: (...), class ids 0…K−1; `IGNORE_INDEX` for one without a label.
         answers: what the sum is divided by, as in `masked_lm_loss`.
 
     Raises:
@@ -55,30 +48,51 @@ def sequence_loss(
 
     Introduced in notebook 05.
     """
+    return _cross_entropy("sequence_loss", logits, labels, answers)
+
+
+def _cross_entropy(
+    name: str, logits: torch.Tensor, labels: torch.Tensor, answers: int | None
+) -> torch.Tensor:
+    """Check what was given, add up the cross-entropies, and divide by the number of answers."""
     if logits.shape[:-1] != labels.shape:
         raise ValueError(
-            f"sequence_loss got logits of shape {tuple(logits.shape)} and labels of shape "
-            f"{tuple(labels.shape)}; expected one label per row of logits."
+            f"{name} got logits of shape {tuple(logits.shape)} and labels of shape "
+            f"{tuple(labels.shape)}; expected labels of shape {tuple(logits.shape[:-1])}. "
+            "Pass one label per row of logits."
         )
-    total = functional.cross_entropy(
-        logits.float(), labels, ignore_index=IGNORE_INDEX, reduction="sum"
+    if labels.is_floating_point():
+        raise ValueError(
+            f"{name} got labels of type {labels.dtype}; expected whole numbers. Pass ids, not "
+            "probabilities."
+        )
+    classes = logits.shape[-1]
+    labels = labels.long()
+    asked = labels != IGNORE_INDEX
+    outside = asked & ((labels < 0) | (labels >= classes))
+    if outside.any():  # on a GPU the library would stop the whole session here
+        raise ValueError(
+            f"{name} got the label {int(labels[outside][0])}; expected 0 to {classes - 1}, or "
+            f"{IGNORE_INDEX} where nothing is asked. Give the model as many classes as there are "
+            "labels, or mend the label."
+        )
+    # in parts, because in half precision all rows at once as 32 bits no longer fit into the cache
+    rows, answered = logits.reshape(-1, classes).split(128), labels.reshape(-1).split(128)
+    total = sum(
+        functional.cross_entropy(row.float(), answer, ignore_index=IGNORE_INDEX, reduction="sum")
+        for row, answer in zip(rows, answered, strict=True)
     )
-    return _mean(total, labels, answers)
-
-
-def _mean(total: torch.Tensor, labels: torch.Tensor, answers: int | None) -> torch.Tensor:
     # a mean over nothing would be 0 / 0 = NaN, and 0 * NaN is NaN again in the joint loss
     if answers is None:
-        return total / (labels != IGNORE_INDEX).sum().clamp(min=1)
+        return total / asked.sum().clamp(min=1)
     return total / max(answers, 1)
 
 
 def check_mlm_weight(mlm_weight: float) -> float:
     """Return λ as a float, or raise `ValueError` unless 0 ≤ λ ≤ 1."""
-    if not 0.0 <= mlm_weight <= 1.0:
+    if not MLM_WEIGHT.holds(mlm_weight):
         raise ValueError(
-            f"The MLM weight λ was given as {mlm_weight}; expected a number from 0 (task only) "
-            "to 1 (masked-LM only)."
+            f"{MLM_WEIGHT.name} was given as {mlm_weight!r}; expected {MLM_WEIGHT.expected}."
         )
     return float(mlm_weight)
 

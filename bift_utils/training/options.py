@@ -6,7 +6,8 @@ A schedule says which updates are made with one batch of a loader: the λ of eac
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from bift_utils.training.losses import check_mlm_weight
+from bift_utils.runtime import check_options, number, of_type, one_of, or_none, whole
+from bift_utils.training.losses import MLM_WEIGHT
 
 PRECISIONS = ("fp32", "bf16")
 
@@ -44,6 +45,27 @@ SCHEDULES: dict[str, Callable[[int, object], list[float]]] = {
 }
 
 
+RULES = {
+    "mlm_weight": MLM_WEIGHT,
+    "epochs": whole(1),
+    "learning_rate": number(0.0, above=True),
+    "warmup_share": number(0.0, 1.0),
+    "weight_decay": number(0.0),
+    "max_grad_norm": number(0.0, above=True),  # below 0 the clipped gradient would climb
+    "evaluations_per_epoch": whole(1),
+    "patience": or_none(whole(1), "never"),
+    "schedule": one_of(tuple(SCHEDULES)),
+    "task_updates_per_mlm": whole(1)._replace(
+        expected="a whole number of 1 or more: how many task updates for each masked-LM update"
+    ),
+    "finish_epochs": whole(0),
+    "finish_learning_rate": or_none(number(0.0, above=True), "the learning rate"),
+    "precision": one_of(PRECISIONS),
+    "accumulate": whole(1),
+    "fused": of_type(bool, "True or False"),
+}
+
+
 @dataclass(frozen=True)
 class TrainingConfig:
     """Options of one fine-tuning run.
@@ -68,7 +90,7 @@ class TrainingConfig:
         fused: use the library's fused AdamW, faster and equal up to rounding.
 
     Raises:
-        ValueError: an option is outside its range, or two do not go together.
+        ValueError: an option is not of its type or outside its range, or two do not go together.
 
     Introduced in notebook 06.
     """
@@ -90,40 +112,12 @@ class TrainingConfig:
     fused: bool = False
 
     def __post_init__(self):
-        check_mlm_weight(self.mlm_weight)
-        above_zero = ("epochs", "learning_rate", "evaluations_per_epoch", "accumulate")
-        for name in (*above_zero, "finish_learning_rate"):
-            if getattr(self, name) is not None and getattr(self, name) <= 0:
-                raise ValueError(
-                    f"{name} was given as {getattr(self, name)}; expected a number above zero."
-                )
-        for name, known in (("schedule", tuple(SCHEDULES)), ("precision", PRECISIONS)):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"{name} was given as {getattr(self, name)!r}; expected one of {known}."
-                )
-        if self.patience is not None and self.patience < 1:
-            raise ValueError(
-                f"patience was given as {self.patience}; expected 1 or more, or None for never."
-            )
-        self._check_two_stages()
-
-    def _check_two_stages(self):
-        ratio = self.task_updates_per_mlm
-        if not isinstance(ratio, int) or ratio < 1:
-            raise ValueError(
-                f"task_updates_per_mlm was given as {ratio}; expected a whole number of 1 or more: "
-                "how many task updates for each masked-LM update."
-            )
+        check_options(self, RULES)
         if self.schedule == "alternating" and self.mlm_weight in (0.0, 1.0):
             raise ValueError(
                 f"An alternating schedule was asked for with λ = {self.mlm_weight}; expected λ "
                 "between 0 and 1, because both objectives take their turn. For one objective "
                 "alone use the simultaneous schedule."
-            )
-        if self.finish_epochs < 0:
-            raise ValueError(
-                f"finish_epochs was given as {self.finish_epochs}; expected 0 (none) or more."
             )
 
     def stages(self) -> list[tuple[Callable, "TrainingConfig"]]:

@@ -7,12 +7,38 @@ from transformers import BertConfig
 
 from bift_utils.data.batches import LengthBucketSampler
 from bift_utils.data.corpus import make_windows
-from bift_utils.runtime import make_generator
+from bift_utils.runtime import check_options, make_generator, number, one_of, whole
+
+RULES = {
+    "vocab_size": whole(6),  # five special tokens and a word
+    "layers": whole(1),
+    "width": whole(1),
+    "heads": whole(1),
+    "positions": whole(10),
+    "steps": whole(1),
+    "batch_windows": whole(1),
+    "learning_rate": number(0.0, above=True),
+    "muon_learning_rate": number(0.0, above=True),
+    "weight_decay": number(0.0),
+    "warmup_steps": whole(0),
+    "early_share": number(0.0, 1.0),
+    "early_positions": whole(10),  # a window's first limit may be an eighth of it
+    "early_rate": number(0.0, 1.0, above=True, below=True),
+    "late_rate": number(0.0, 1.0, above=True, below=True),
+    "initializer_range": number(0.0, above=True),
+    "precision": one_of(("no", "bf16", "fp16")),
+    "attention": one_of(("sdpa", "eager")),
+    "seed": whole(0),
+}
 
 
 @dataclass(frozen=True)
 class PretrainingConfig:
-    """Everything that decides a run; saved beside the checkpoint."""
+    """Everything that decides a run; saved beside the checkpoint.
+
+    Raises:
+        ValueError: an option is not of its type or outside its range, or two do not go together.
+    """
 
     vocab_size: int = 8192
     layers: int = 4
@@ -35,6 +61,17 @@ class PretrainingConfig:
     seed: int = 0
 
     def __post_init__(self):
+        check_options(self, RULES)
+        if self.width % self.heads:
+            raise ValueError(
+                f"width was given as {self.width} and heads as {self.heads}; expected a width that "
+                "the heads can share evenly."
+            )
+        if self.early_positions > self.positions:
+            raise ValueError(
+                f"early_positions was given as {self.early_positions}; expected at most "
+                f"{self.positions}, the positions of the model."
+            )
         if not 0 < self.warmup_steps < self.steps:
             raise ValueError(
                 f"The run has {self.steps} steps and {self.warmup_steps} of them warm up; expected "

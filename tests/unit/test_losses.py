@@ -77,3 +77,27 @@ def test_shapes_that_do_not_match_are_refused():
         masked_lm_loss(torch.zeros(4, 5), torch.zeros(3, dtype=torch.long))
     with pytest.raises(ValueError, match="one label per row"):
         sequence_loss(torch.zeros(4, 2), torch.zeros(3, dtype=torch.long))
+
+
+@pytest.mark.parametrize("loss", [masked_lm_loss, sequence_loss])
+@pytest.mark.parametrize("label", [2, -1, -99])
+def test_a_label_out_of_range_is_named(loss, label):
+    with pytest.raises(ValueError, match=f"got the label {label}; expected 0 to 1, or -100"):
+        loss(torch.zeros(2, 2), torch.tensor([0, label]))
+
+
+@pytest.mark.parametrize("loss", [masked_lm_loss, sequence_loss])
+def test_labels_of_any_integer_type_and_shape_count_alike(loss):
+    logits = torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([[0, 1, 2, 3], [3, 3, IGNORE_INDEX, 0], [1, 1, 1, IGNORE_INDEX]])
+    expected = loss(logits.flatten(0, 1), labels.flatten())
+    assert torch.equal(loss(logits, labels), expected)
+    assert torch.equal(loss(logits, labels.int()), expected)
+    with pytest.raises(ValueError, match=r"torch\.float32; expected whole numbers"):
+        loss(logits, labels.float())
+
+
+@pytest.mark.parametrize("weight", ["0.3", None, True])
+def test_a_weight_that_is_no_number_is_refused(weight):
+    with pytest.raises(ValueError, match="MLM weight λ was given as"):
+        joint_loss(torch.tensor(1.0), torch.tensor(1.0), weight)
