@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 import torch
 from torch.nn.functional import pad
+from torch.utils.data import get_worker_info
 
 from bift_utils.data.batches import IGNORE_INDEX, pad_batch
 from bift_utils.masking.tokens import MaskingConfig, mask_tokens
+from bift_utils.runtime import make_generator
 
 CLASSIFIER_INPUTS = ("clean", "masked")  # what the classifier sees in joint training
 
@@ -36,6 +38,9 @@ class MaskedLMCollator:
     Returns a dict with `input_ids` (corrupted), `attention_mask` and `mlm_labels`, all (B, T).
     Options as in `MaskingConfig.from_tokenizer`: rates, and `whole_words=True`.
 
+    In a worker process of a `DataLoader` the stream of masks is the worker's own and another one in
+    each pass: it is made of the seed of `generator` and the seed that PyTorch gives the worker.
+
     Introduced in notebook 02.
     """
 
@@ -43,11 +48,33 @@ class MaskedLMCollator:
         self.pad_token_id = tokenizer.pad_token_id
         self.config = MaskingConfig.from_tokenizer(tokenizer, **rates)
         self.generator = generator
+        self.worker_seed: int | None = None
+
+    def __getstate__(self) -> dict:
+        state = dict(vars(self))
+        generator = state.pop("generator")  # cannot be sent to a process that is started afresh
+        words = generator.get_state().numpy().tobytes()
+        return {**state, "stream": (generator.initial_seed(), words)}
+
+    def __setstate__(self, state: dict) -> None:
+        seed, words = state.pop("stream")
+        vars(self).update(state)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.generator.set_state(torch.frombuffer(bytearray(words), dtype=torch.uint8))
+
+    def stream(self) -> torch.Generator:
+        """Return the generator of the masks, in each worker process one of its own."""
+        worker = get_worker_info()
+        # every worker is a copy of this object: without this, all of them would draw alike
+        if worker is not None and worker.seed != self.worker_seed:
+            self.worker_seed = worker.seed
+            self.generator = make_generator(self.generator.initial_seed(), worker.seed)
+        return self.generator
 
     def __call__(self, examples: Sequence[dict]) -> dict[str, torch.Tensor]:
         batch = pad_batch([example["input_ids"] for example in examples], self.pad_token_id)
         batch["input_ids"], batch["mlm_labels"] = mask_tokens(
-            batch["input_ids"], self.config, self.generator
+            batch["input_ids"], self.config, self.stream()
         )
         return batch
 

@@ -1,4 +1,5 @@
 import math
+import pickle
 
 import pytest
 import torch
@@ -171,3 +172,77 @@ def test_texts_without_labels_make_rows_without_a_class(tokenizer, texts):
 def test_an_unknown_classifier_input_is_refused(tokenizer):
     with pytest.raises(ValueError, match="classifier_input was given as 'both'; expected one of"):
         JointCollator(tokenizer, make_generator(0), classifier_input="both")
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32])
+def test_ids_of_any_integer_type_are_masked_alike(dtype):
+    ids = many(10_000)
+    expected = mask_tokens(ids, config(), make_generator(8))
+    found = mask_tokens(ids.to(dtype), config(), make_generator(8))
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == torch.int64
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    "ids, message",
+    [
+        (torch.tensor([[5.0]]), "given as torch.float32; expected whole numbers"),
+        (torch.tensor([[5, V]]), "has the token id 50; expected 0 to 49"),
+        (torch.tensor([[5, -1]]), "has the token id -1"),
+    ],
+)
+def test_ids_that_are_none_are_named(ids, message):
+    with pytest.raises(ValueError, match=message):
+        mask_tokens(ids, config(), make_generator(0))
+
+
+def masks_in_workers(collator, encoded, workers=2, passes=2):
+    """Return the labels of each batch, pass by pass, from a loader with forked workers."""
+    way = {"multiprocessing_context": "fork"} if workers else {}
+    loader = torch.utils.data.DataLoader(
+        encoded, batch_size=4, collate_fn=collator, generator=make_generator(5),
+        num_workers=workers, **way,
+    )  # fmt: skip
+    return [[tuple(b["mlm_labels"].flatten().tolist()) for b in loader] for _ in range(passes)]
+
+
+@pytest.mark.parametrize("kind", [MaskedLMCollator, JointCollator])
+def test_no_two_workers_and_no_two_passes_draw_the_same_masks(tokenizer, kind):
+    encoded = encode_texts(tokenizer, ["the film was good and the story was warm ."] * 16)
+    collator = kind(tokenizer, make_generator(0), mlm_probability=0.5)
+    first, second = masks_in_workers(collator, encoded)
+    assert len({*first, *second}) == 8  # four batches a pass, all with other masks
+    again = kind(tokenizer, make_generator(0), mlm_probability=0.5)
+    assert masks_in_workers(again, encoded) == [first, second]
+    other = kind(tokenizer, make_generator(1), mlm_probability=0.5)
+    assert not set(masks_in_workers(other, encoded, passes=1)[0]) & set(first)
+
+
+def test_a_worker_that_is_started_afresh_draws_masks_too(tokenizer):
+    encoded = encode_texts(tokenizer, ["the film was good and the story was warm ."] * 4)
+    collator = MaskedLMCollator(tokenizer, make_generator(0), mlm_probability=0.5)
+    loader = torch.utils.data.DataLoader(
+        encoded, batch_size=4, collate_fn=collator, num_workers=1, multiprocessing_context="spawn"
+    )
+    (batch,) = loader
+    assert (batch["mlm_labels"] != IGNORE_INDEX).any()
+
+
+def test_without_workers_the_masks_are_those_of_the_generator(tokenizer):
+    encoded = encode_texts(tokenizer, ["the film was good and the story was warm ."] * 8)
+    collator = MaskedLMCollator(tokenizer, make_generator(0), mlm_probability=0.5)
+    found = masks_in_workers(collator, encoded, workers=0)
+    generator = make_generator(0)
+    ids = torch.tensor(encoded.input_ids[:4])
+    for labels in [batch for one_pass in found for batch in one_pass]:
+        expected = mask_tokens(ids, collator.config, generator)[1]
+        assert labels == tuple(expected.flatten().tolist())
+
+
+def test_a_collator_that_was_sent_away_goes_on_in_its_stream(tokenizer):
+    collator = MaskedLMCollator(tokenizer, make_generator(0), mlm_probability=0.5)
+    example = [{"input_ids": tokenizer("the film was good and the story was warm .")["input_ids"]}]
+    collator(example)
+    copied = pickle.loads(pickle.dumps(collator))
+    assert torch.equal(copied(example)["mlm_labels"], collator(example)["mlm_labels"])
