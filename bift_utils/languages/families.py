@@ -294,11 +294,34 @@ def _random_rows(
     rows: int, columns: int, concentration: float, generator: torch.Generator
 ) -> Tensor:
     _check_count("The number of states or tokens", min(rows, columns))
-    if not concentration > 0:
-        raise ValueError(f"concentration was given as {concentration}; expected a number above 0.")
+    if not 0 < concentration < numpy.inf:
+        raise ValueError(
+            f"concentration was given as {concentration}; expected a finite number above 0."
+        )
     # NumPy promises never to change RandomState's numbers, so a seed keeps its language
     source = numpy.random.RandomState(int(torch.randint(2**32, (), generator=generator)))
-    return torch.from_numpy(source.dirichlet(numpy.full(columns, concentration), rows))
+    with numpy.errstate(invalid="ignore"):
+        drawn = torch.from_numpy(source.dirichlet(numpy.full(columns, concentration), rows))
+    lost = drawn.isnan().any(1)
+    if lost.any():
+        drawn[lost] = _peaked_rows(int(lost.sum()), columns, concentration, source)
+    return drawn
+
+
+def _peaked_rows(
+    rows: int, columns: int, concentration: float, source: numpy.random.RandomState
+) -> Tensor:
+    """Draw Dirichlet rows by logarithms, where all gamma variates of a row underflow to 0.
+
+    A gamma variate of shape α is one of shape α + 1 times U^(1/α), with U uniform on (0, 1).
+
+    Source: Marsaglia and Tsang 2000, section 6.
+    """
+    larger = numpy.log(source.gamma(concentration + 1.0, size=(rows, columns)))
+    uniform = numpy.log(1.0 - source.random_sample((rows, columns)))  # of (0, 1]
+    # α · log of the variates: their differences may be divided by any α, however small
+    scaled = torch.from_numpy(concentration * larger + uniform)
+    return ((scaled - scaled.max(1, keepdim=True).values) / concentration).softmax(1)
 
 
 def _all_sentences(vocab_size: int, length: int) -> Iterator[Tensor]:

@@ -1,9 +1,8 @@
 """Exact inference by forward–backward, for hidden-Markov text seen through a corruption channel.
 
 Shapes: C classes, N sequences, T positions, K hidden states, V tokens. Tokens are 0…V−1, and V is
-[MASK]. Everything is computed on the CPU in float64. Each class has a scale of its own, so that one
-that falls behind by any factor can still come back. The states of a class share a scale: there a
-factor of 1e308 is final, so topics that never change belong in classes, not in states.
+[MASK]. Everything is computed on the CPU in float64, and weights are kept as logarithms (−inf for
+what is impossible): a class or a state that falls behind by any factor can still come back.
 """
 
 from abc import ABC, abstractmethod
@@ -24,34 +23,55 @@ class Tables(NamedTuple):
     emission: Tensor
 
 
-def _rescale(states: Tensor) -> tuple[Tensor, Tensor]:
-    mass = states.sum(-1)
-    return states / torch.where(mass > 0, mass, 1.0).unsqueeze(-1), mass  # all-zero rows stay zero
+LEAST_WEIGHT, LEAST_ENTRY = -230.0, 1e-200  # log 1e-100; their product is above 1e-308
+
+
+def _log_product(weights: Tensor, matrix: Tensor) -> Tensor:
+    """Return log(exp(weights) @ matrix), (…, N, L), from log weights (…, N, K) and (…, K, L).
+
+    It is a matrix product wherever no term can fall below what float64 holds, and a sum of
+    logarithms elsewhere: exact both times.
+    """
+    top = weights.max(-1, keepdim=True).values
+    top = torch.where(top == -torch.inf, 0.0, top)
+    shifted = weights - top
+    far_behind = (shifted > -torch.inf) & (shifted < LEAST_WEIGHT)
+    tiny = (matrix > 0.0) & (matrix < LEAST_ENTRY)
+    if not far_behind.any() and not tiny.any():
+        return (shifted.exp() @ matrix).log() + top
+    columns = matrix.log().unsqueeze(-3).unbind(-1)  # L of (…, 1, K)
+    return torch.stack([(weights + column).logsumexp(-1) for column in columns], -1)
+
+
+def _normalise(states: Tensor) -> tuple[Tensor, Tensor]:
+    """Return log weights (…, K) that sum to one, and the log of what was divided out, (…)."""
+    log_mass = states.logsumexp(-1)
+    return states - torch.where(log_mass == -torch.inf, 0.0, log_mass).unsqueeze(-1), log_mass
 
 
 def forward(tables: Tables, evidence: Tensor) -> tuple[Tensor, Tensor]:
-    """Go through the sentences from left to right, one matrix product a position.
+    """Go through the sentences from left to right, one product a position.
 
     Args:
         tables: the language.
-        evidence: (C, N, T, K), P(z_i | state at i, class), where z_i is what stands at i.
+        evidence: (C, N, T, K), log P(z_i | state at i, class), where z_i is what stands at i.
 
     Returns:
-        left: (C, N, T, K), P(state at i | class, z to the left of i).
+        left: (C, N, T, K), log P(state at i | class, z to the left of i).
         log_left: (C, N, T + 1), log P(class, z to the left of i) in nats; the last entry has all
             of z. From where it is −inf on, that class is ruled out.
 
     Source: Rabiner 1989, sections III.A and V.A. Introduced in notebook 03.
     """
     classes, sequences, _, states = evidence.shape
-    message = tables.start[:, None].expand(classes, sequences, states)
+    message = tables.start.log()[:, None].expand(classes, sequences, states)
     log_mass = tables.prior.log()[:, None].expand(classes, sequences)
     left, log_left = [], [log_mass]
     for here in evidence.unbind(2):  # (C, N, K)
         left.append(message)
-        message, mass = _rescale(message * here)
-        message = message @ tables.transition
-        log_mass = log_mass + mass.log()
+        message, mass = _normalise(message + here)
+        message = _log_product(message, tables.transition)
+        log_mass = log_mass + mass
         log_left.append(log_mass)
     return torch.stack(left, 2), torch.stack(log_left, 2)
 
@@ -60,35 +80,25 @@ def backward(tables: Tables, evidence: Tensor) -> tuple[Tensor, Tensor]:
     """Go through the sentences from right to left; arguments and source as in `forward`.
 
     Returns:
-        right: (C, N, T, K), proportional to P(z to the right of i | state at i, class).
-        log_right: (C, N, T), the log of what was divided out of `right`, in nats.
+        right: (C, N, T, K), log of a number proportional to P(z to the right of i | state at i,
+            class).
+        log_right: (C, N, T), the log of what was divided out of it, in nats.
     """
-    message = torch.ones_like(evidence[:, :, 0])
+    message = torch.zeros_like(evidence[:, :, 0])
     log_mass = torch.zeros_like(message[..., 0])
     right, log_right = [], []
     for here in reversed(evidence.unbind(2)):
         right.append(message)
         log_right.append(log_mass)
-        message, mass = _rescale((message * here) @ tables.transition.mT)
-        log_mass = log_mass + mass.log()
+        message, mass = _normalise(_log_product(message + here, tables.transition.mT))
+        log_mass = log_mass + mass
     return torch.stack(right[::-1], 2), torch.stack(log_right[::-1], 2)
 
 
 def mix_classes(states: Tensor, log_mass: Tensor) -> Tensor:
-    """Return P(class, state), (C, N, T, K), from weights (C, N, T, K) and a log factor (C, N, T).
-
-    Raises:
-        ValueError: every weight at some position has become zero.
-    """
-    states, mass = _rescale(states)
-    log_mass = log_mass + mass.log()
-    if (log_mass == -torch.inf).all(0).any():
-        raise ValueError(
-            "What stands to the left and what stands to the right favour different states by more "
-            "than float64 can hold (a factor of 1e308). Shorten the sequences, or make states "
-            "that never follow one another into classes of a ClassConditionalLanguage."
-        )
-    return log_mass.softmax(0).unsqueeze(-1) * states
+    """Return log P(class, state), (C, N, T, K), from log weights and a log factor (C, N, T)."""
+    joint = states + log_mass.unsqueeze(-1)
+    return joint - joint.logsumexp((0, 3), keepdim=True)
 
 
 class ExactInference(ABC):
@@ -133,7 +143,7 @@ class ExactInference(ABC):
         Introduced in notebook 01.
         """
         _, left, log_left = self._left_to_right(corrupted, channel)
-        return self._tokens(mix_classes(left, log_left[..., :-1]))
+        return self._tokens(mix_classes(left, log_left[..., :-1])).exp()
 
     def cavity_posterior(
         self, corrupted: Tensor, channel: CorruptionChannel | None = None
@@ -142,8 +152,7 @@ class ExactInference(ABC):
 
         Introduced in notebook 03.
         """
-        _, around, log_around = self._both_ways(corrupted, channel)
-        return self._tokens(mix_classes(around, log_around))
+        return self._log_cavity(corrupted, channel).exp()
 
     def token_posterior(
         self, corrupted: Tensor, channel: CorruptionChannel | None = None
@@ -152,8 +161,9 @@ class ExactInference(ABC):
 
         Introduced in notebook 03.
         """
-        around = self.cavity_posterior(corrupted, channel)
-        return _normalise(around * self._channel_matrix(channel).T[corrupted.cpu().long()])
+        around = self._log_cavity(corrupted, channel)
+        shown = self._channel_matrix(channel).T[corrupted.cpu().long()]  # (N, T, V)
+        return (around + shown.log()).softmax(-1)
 
     def masked_token_posterior(self, corrupted: Tensor, channel: CorruptionChannel) -> Tensor:
         """Return q_i(v) = P(x_i = v | z, i selected), (N, T, V): the minimiser of the MLM loss.
@@ -165,10 +175,10 @@ class ExactInference(ABC):
 
         Source: Bayes' rule, derived in notebook 03, which introduces it.
         """
-        around = self.cavity_posterior(corrupted, channel)
+        around = self._log_cavity(corrupted, channel)
         scored = channel.selected_matrix(self.vocab_size).T[corrupted.cpu().long()]  # (N, T, V)
         never = scored.sum(-1, keepdim=True) == 0
-        return _normalise(around * torch.where(never, 1.0, scored))
+        return (around + torch.where(never, 1.0, scored).log()).softmax(-1)
 
     def state_posterior(
         self, corrupted: Tensor, channel: CorruptionChannel | None = None
@@ -178,7 +188,7 @@ class ExactInference(ABC):
         Introduced in notebook 05.
         """
         evidence, around, log_around = self._both_ways(corrupted, channel)
-        return mix_classes(around * evidence, log_around).sum(0)
+        return mix_classes(around + evidence, log_around).exp().sum(0)
 
     def _channel_matrix(self, channel: CorruptionChannel | None) -> Tensor:
         if channel is not None:
@@ -189,8 +199,8 @@ class ExactInference(ABC):
 
     def _evidence(self, tokens: Tensor, channel: CorruptionChannel | None) -> Tensor:
         # corrupted text is a hidden-Markov language too; its emission is emission times channel
-        emission = self.tables.emission @ self._channel_matrix(channel)  # (C, K, V + 1)
-        return emission.mT[:, tokens]  # (C, N, T, K)
+        emission = _log_product(self.tables.emission.log(), self._channel_matrix(channel))
+        return emission.mT[:, tokens]  # (C, N, T, K), from (C, K, V + 1)
 
     def _left_to_right(self, corrupted: Tensor, channel: CorruptionChannel | None):
         tokens = _check_tokens(corrupted, self.vocab_size)
@@ -202,14 +212,16 @@ class ExactInference(ABC):
     def _both_ways(self, corrupted: Tensor, channel: CorruptionChannel | None):
         evidence, left, log_left = self._left_to_right(corrupted, channel)
         right, log_right = backward(self.tables, evidence)
-        return evidence, left * right, log_left[..., :-1] + log_right
+        return evidence, left + right, log_left[..., :-1] + log_right
+
+    def _log_cavity(self, corrupted: Tensor, channel: CorruptionChannel | None) -> Tensor:
+        _, around, log_around = self._both_ways(corrupted, channel)
+        return self._tokens(mix_classes(around, log_around))
 
     def _tokens(self, states: Tensor) -> Tensor:
-        return torch.einsum("cntk,ckv->ntv", states, self.tables.emission)
-
-
-def _normalise(weights: Tensor) -> Tensor:
-    return weights / weights.sum(-1, keepdim=True)
+        """Log probabilities of the tokens, (N, T, V), from those of the states, (C, N, T, K)."""
+        tokens = _log_product(states.flatten(1, 2), self.tables.emission).logsumexp(0)
+        return tokens.unflatten(0, states.shape[1:3])
 
 
 def _check_tokens(tokens: Tensor, vocab_size: int) -> Tensor:
@@ -238,7 +250,7 @@ def _check_possible(tokens: Tensor, log_left: Tensor, mask_token_id: int) -> Non
         name = "[MASK]" if token == mask_token_id else f"token {token}"
         raise ValueError(
             f"Sequence {sequence} is impossible: under this language and channel, {name} at "
-            f"position {position} has probability zero after what stands to its left (or less "
-            "than float64 can hold). Pass text of this language with the channel that corrupted "
-            "it, or put [MASK] where a token is not known."
+            f"position {position} has probability zero after what stands to its left. Pass text "
+            "of this language with the channel that corrupted it, or put [MASK] where a token is "
+            "not known."
         )

@@ -45,9 +45,52 @@ def test_a_sentence_that_changes_its_mind_loses_no_class():
     # without the first token the other class is ahead by a factor of 1e9
     expected = 2e-9 * (1 - 1e-9)
     assert float(language.cavity_posterior(tokens)[0, 0, 0]) == pytest.approx(expected, abs=1e-15)
+    # states that never change are classes by another name
     emission = torch.cat([part.emission for part in classes])
-    with pytest.raises(ValueError, match="by more than float64 can hold"):
-        HiddenMarkovLanguage([0.5, 0.5], torch.eye(2), emission).cavity_posterior(tokens)
+    states = HiddenMarkovLanguage([0.5, 0.5], torch.eye(2), emission)
+    for method in ("log_probability", "left_posterior", "cavity_posterior", "token_posterior"):
+        found, wanted = (getattr(one, method)(tokens) for one in (states, language))
+        torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-15)
+    which = states.state_posterior(tokens)[0]
+    torch.testing.assert_close(which, torch.full_like(which, 0.5), rtol=1e-12, atol=0)
+
+
+def test_a_long_text_of_states_that_stay_is_exact():
+    language = HiddenMarkovLanguage([0.5, 0.5], torch.eye(2), [[0.9, 0.1], [0.1, 0.9]])
+    tokens = torch.tensor([[0] * 900 + [1] * 1100])
+    # the second state is right; the first is a factor of 9**200 behind at the end
+    expected = math.log(0.5) + 900 * math.log(0.1) + 1100 * math.log(0.9)
+    assert float(language.log_probability(tokens)) == pytest.approx(expected, rel=1e-12)
+    at_the_end = torch.tensor([0.1, 0.9], dtype=torch.float64)
+    for posterior in (language.left_posterior, language.cavity_posterior):
+        torch.testing.assert_close(posterior(tokens)[0, -1], at_the_end, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("rare", [1e-100, 1e-162, 1e-200, 1e-290, 5e-324])
+def test_steps_as_rare_as_float64_has_numbers_are_exact(rare):
+    language = MarkovLanguage([0.5, 0.5], [[1.0, rare], [rare, 1.0]])
+    odd = torch.tensor([[0, 1, 0]])
+    expected = math.log(0.5) + 2 * math.log(rare)
+    assert float(language.log_probability(odd)) == pytest.approx(expected, rel=1e-12)
+    for posterior in (language.token_posterior, language.state_posterior):
+        assert posterior(odd)[0].argmax(-1).tolist() == [0, 1, 0]
+        assert posterior(odd).sum(-1).tolist() == [[1.0, 1.0, 1.0]]
+    around = language.cavity_posterior(odd)[0]
+    assert around[1].tolist() == pytest.approx([1.0, 0.0], abs=1e-99)
+    assert around[0].tolist() == pytest.approx([0.0, 1.0], abs=1e-99)
+
+
+@pytest.mark.parametrize("concentration", [1e-3, 1e-5, 1e-300, 5e-324])
+def test_however_peaked_a_random_language_is_one(concentration):
+    first = torch.zeros(4)
+    for seed in range(100):
+        language = MarkovLanguage.random(4, generator(seed), concentration)
+        rows = torch.cat([language.start[None], language.transition])
+        assert torch.isfinite(rows).all()
+        first += torch.nn.functional.one_hot(rows.argmax(1), 4).sum(0)
+        language.log_probability(language.sample(3, 5, generator(seed)).tokens)
+    # 500 rows: each token is the likely one in a quarter of them
+    assert ((first - 125).abs() < 6 * math.sqrt(500 * 3 / 16)).all()
 
 
 def test_the_generator_decides_every_draw():
@@ -196,6 +239,8 @@ def test_bad_sizes_and_rates_are_named():
     for rate in (0.0, 1.0, math.nan):
         with pytest.raises(ValueError, match="mlm_probability was given as"):
             CorruptionChannel(rate)
-    for shares in ((0.8, 0.3), (-0.1, 0.5), (math.nan, 0.1)):
-        with pytest.raises(ValueError, match="two shares from 0 to 1"):
+    with pytest.raises(ValueError, match="two shares from 0 to 1"):
+        CorruptionChannel(0.15, 0.8, 0.3)
+    for shares in ((-0.1, 0.5), (math.nan, 0.1)):
+        with pytest.raises(ValueError, match="mask_replace_prob was given as"):
             CorruptionChannel(0.15, *shares)
