@@ -11,6 +11,7 @@ from bift_utils.data.batches import (
     make_loader,
     move_batch,
     pad_batch,
+    token_ids,
 )
 from bift_utils.data.corpus import (
     HELD_OUT_SEED,
@@ -41,6 +42,7 @@ from bift_utils.data.texts import (
     LabelledTexts,
     check_labelled_texts,
     check_parts,
+    check_text,
     clean_text,
     group_equal_texts,
     load_reviews,
@@ -68,6 +70,7 @@ __all__ = [
     "check_class_sizes",
     "check_labelled_texts",
     "check_parts",
+    "check_text",
     "clean_text",
     "encode_sentences",
     "encode_texts",
@@ -86,6 +89,7 @@ __all__ = [
     "split_reviews",
     "split_sentences",
     "split_texts",
+    "token_ids",
     "train_tokenizer",
     "without_case_and_spacing",
 ]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from bift_utils.data.texts import check_text
 from bift_utils.runtime import make_generator
 
 IGNORE_INDEX = -100  # the label of a position or row that carries no answer (PyTorch's default too)
@@ -39,6 +40,34 @@ class EncodedTexts(Dataset):
         return [len(ids) for ids in self.input_ids]
 
 
+def token_ids(tokenizer, texts: Sequence[str], add_special_tokens: bool = True) -> list[list[int]]:
+    """Tokenise texts as people type them: "[SEP]" in a text is five signs, no control token.
+
+    The library alone would let whoever wrote a text end it, or put a blank into it.
+
+    Args:
+        tokenizer: a BERT tokenizer.
+        texts: N strings.
+        add_special_tokens: put [CLS] before and [SEP] behind each text.
+
+    Introduced in notebook 02.
+    """
+    found = sum(any(token in text for token in tokenizer.all_special_tokens) for text in texts)
+    if found:
+        warnings.warn(
+            f"{found} of {len(texts)} texts hold a special token such as [SEP] or [MASK] as "
+            "letters; it is read as plain text.",
+            stacklevel=3,
+        )
+    return tokenizer(
+        list(texts),
+        add_special_tokens=add_special_tokens,
+        split_special_tokens=True,
+        truncation=False,
+        verbose=False,
+    )["input_ids"]
+
+
 def encode_texts(
     tokenizer, texts: Sequence[str], labels: Sequence[int] | None = None, max_length: int = 128
 ) -> EncodedTexts:
@@ -52,8 +81,8 @@ def encode_texts(
             positions of the model.
 
     Raises:
-        ValueError: there are no texts, a text is empty or only spaces, labels and texts differ in
-            number, or `max_length` leaves no room for a token.
+        ValueError: there are no texts, one cannot be used (`check_text`), labels and texts differ
+            in number, or `max_length` leaves no room for a token.
 
     Introduced in notebook 02.
     """
@@ -67,11 +96,10 @@ def encode_texts(
             f"max_length was given as {max_length}; expected 3 or more: [CLS], a token, [SEP]."
         )
     for i, text in enumerate(texts):
-        if not text.strip():
-            raise ValueError(f"Text number {i} is {text!r}; expected some words.")
+        check_text(text, i)
     if labels is not None and len(labels) != len(texts):
         raise ValueError(f"There are {len(texts)} texts and {len(labels)} labels.")
-    full = tokenizer(texts, add_special_tokens=True, truncation=False, verbose=False)["input_ids"]
+    full = token_ids(tokenizer, texts)
     num_cut = sum(len(ids) > max_length for ids in full)
     if num_cut:
         warnings.warn(

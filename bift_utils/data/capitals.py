@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bift_utils.data.batches import IGNORE_INDEX
+from bift_utils.data.texts import check_text
 
 CASES = ("lower", "Capitalised", "ALL CAPS")
 SENTENCE_ENDS = (".", "!", "?")
@@ -136,8 +137,7 @@ def encode_cased(tokenizer, texts: Iterable[str], max_length: int = 128) -> Case
         )
     texts = list(texts)
     for i, text in enumerate(texts):
-        if not text.strip():
-            raise ValueError(f"Text number {i} is {text!r}; expected some words.")
+        check_text(text, i)
     items = [_encode_one(tokenizer, text, max_length) for text in texts]
     if not any(item.spans for item in items):
         raise ValueError(
@@ -148,7 +148,13 @@ def encode_cased(tokenizer, texts: Iterable[str], max_length: int = 128) -> Case
 
 
 def _encode_one(tokenizer, text: str, max_length: int) -> CasedText:
-    encoded = tokenizer(text, return_offsets_mapping=True, truncation=False, verbose=False)
+    encoded = tokenizer(
+        text,
+        return_offsets_mapping=True,
+        split_special_tokens=True,  # as in `batches.token_ids`
+        truncation=False,
+        verbose=False,
+    )
     ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
     keep = len(ids) - 1  # without [SEP]
     words = encoded.word_ids()  # None for [CLS] and [SEP]

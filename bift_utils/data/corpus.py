@@ -7,7 +7,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import BertTokenizer
 
-from bift_utils.data.texts import LabelledTexts, group_equal_texts, load_reviews
+from bift_utils.data.batches import token_ids
+from bift_utils.data.texts import LabelledTexts, check_text, group_equal_texts, load_reviews
 from bift_utils.runtime import make_generator
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -113,7 +114,9 @@ def encode_sentences(tokenizer: BertTokenizer, texts: list[str]) -> list[list[li
     """Tokenise each text sentence by sentence, without special tokens."""
     sentences = [split_sentences(text) for text in texts]
     flat = [sentence for text in sentences for sentence in text]
-    ids = iter(tokenizer(flat, add_special_tokens=False, verbose=False)["input_ids"])
+    for i, sentence in enumerate(flat):
+        check_text(sentence, i)
+    ids = iter(token_ids(tokenizer, flat, add_special_tokens=False))
     return [[next(ids) for _ in text] for text in sentences]
 
 

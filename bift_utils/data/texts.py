@@ -68,19 +68,36 @@ def load_reviews(source: str) -> LabelledTexts:
     return LabelledTexts([clean_text(t) for t in table["text"]], table["label"].tolist())
 
 
+def check_text(text: str, number: int) -> None:
+    """Raise `ValueError` unless a text holds more than spaces, and whole characters only.
+
+    Half a character is what a wrong reading of a file leaves of an emoji: Python keeps it in a
+    string, and no tokenizer and no file takes it.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(
+            f"Text number {number} is {text!r}; expected some words. Remove or fill it."
+        )
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        half = text[error.start : error.start + 1]
+        raise ValueError(
+            f"Text number {number} has half a character, {half!r}, at place {error.start}; "
+            "expected whole ones. Read the file again in its own encoding, or take it out."
+        ) from error
+
+
 def check_labelled_texts(data: LabelledTexts) -> int:
     """Return the number of classes, or raise a `ValueError` that says what is wrong.
 
-    Every text must hold more than spaces, and the labels must be 0…K−1 with each of the K ≥ 2
+    Every text must hold words (`check_text`), and the labels must be 0…K−1 with each of the K ≥ 2
     classes present.
     """
     if not len(data):
         raise ValueError("There are no examples; expected at least one text with a label.")
     for i, text in enumerate(data.texts):
-        if not isinstance(text, str) or not text.strip():
-            raise ValueError(
-                f"Text number {i} is {text!r}; expected some words. Remove or fill it."
-            )
+        check_text(text, i)
     present = sorted(set(data.labels), key=repr)
     whole = all(isinstance(label, Integral) and not isinstance(label, bool) for label in present)
     if not whole or sorted(present) != list(range(len(present))):

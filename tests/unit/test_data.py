@@ -13,6 +13,8 @@ from bift_utils.data.batches import (
     make_loader,
     pad_batch,
 )
+from bift_utils.data.capitals import encode_cased
+from bift_utils.data.corpus import encode_sentences
 from bift_utils.data.texts import (
     LabelledTexts,
     check_labelled_texts,
@@ -200,11 +202,14 @@ def test_a_text_of_exactly_the_limit_is_not_cut(tokenizer):
 def test_all_texts_go_to_the_tokenizer_in_one_call(tokenizer, texts):
     calls = []
 
-    def counting(batch, **options):
-        calls.append(batch)
-        return tokenizer(batch, **options)
+    class Counting:
+        all_special_tokens = tokenizer.all_special_tokens
 
-    encode_texts(counting, texts)
+        def __call__(self, batch, **options):
+            calls.append(batch)
+            return tokenizer(batch, **options)
+
+    encode_texts(Counting(), texts)
     assert calls == [texts]
 
 
@@ -334,3 +339,38 @@ def test_every_shipped_result_can_be_found():
         result_file("none")
     names = [name for name in str(caught.value).split("'") if name.endswith(".csv")]
     assert all(result_file(name).suffix == ".csv" for name in names)
+
+
+@pytest.mark.parametrize("text", ["good \ud83d film", "\udc4d"])
+def test_half_a_character_is_named(tokenizer, text):
+    place = max(map(text.find, "\ud83d\udc4d"))
+    message = f"Text number 1 has half a character, .*, at place {place}; expected whole ones"
+    with pytest.raises(ValueError, match=message):
+        encode_texts(tokenizer, ["good", text])
+    with pytest.raises(ValueError, match=message):
+        check_labelled_texts(LabelledTexts(["good", text], [0, 1]))
+    with pytest.raises(ValueError, match="half a character"):
+        encode_sentences(tokenizer, [text])
+    with pytest.raises(ValueError, match="half a character"):
+        encode_cased(tokenizer, [text])
+
+
+@pytest.mark.parametrize("text", [None, float("nan"), 3])
+def test_what_is_no_text_is_named(tokenizer, text):
+    with pytest.raises(ValueError, match="Text number 1 is .*; expected some words"):
+        encode_texts(tokenizer, ["good", text])
+
+
+def test_special_tokens_that_somebody_typed_are_plain_text(tokenizer):
+    with pytest.warns(UserWarning, match=r"1 of 2 texts hold a special token such as \[SEP\]"):
+        rows = encode_texts(tokenizer, ["good [SEP] film [MASK] [PAD]", "good film"]).input_ids
+    special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+    for ids in rows:
+        assert (ids[0], ids[-1]) == (tokenizer.cls_token_id, tokenizer.sep_token_id)
+        assert not special & set(ids[1:-1])
+    with pytest.warns(UserWarning, match="read as plain text"):
+        sentences = encode_sentences(tokenizer, ["good [SEP] film"])
+    assert not special & {token for text in sentences for part in text for token in part}
+    assert not special & set(encode_cased(tokenizer, ["Good [SEP] film"])[0]["input_ids"][1:-1])
+    # the same tokenizer still knows them where a program writes them
+    assert tokenizer("[MASK]")["input_ids"][1] == tokenizer.mask_token_id
