@@ -29,6 +29,7 @@ from bift_utils.masking.collators import MaskedLMCollator
 from bift_utils.models.checkpoints import load_model, save_checkpoint
 from bift_utils.models.joint import new_model
 from bift_utils.runtime import get_device, make_generator, set_seed
+from bift_utils.training.history import NonFiniteLoss
 from bift_utils.training.loop import training_step
 from bift_utils.training.pretraining import (
     PretrainingConfig,
@@ -125,7 +126,12 @@ class PretrainingRun:
         batch = move_batch(batch, self.accelerator.device)
         loss = training_step(self.model, batch, mlm_weight=1.0)["loss"]
         self.accelerator.backward(loss)
-        self.accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
+        if not (loss.isfinite() and torch.as_tensor(norm).isfinite()):
+            raise NonFiniteLoss(
+                f"The loss of step {self.step} became {float(loss)}, its gradient {float(norm)}; "
+                "expected finite numbers. Lower the learning rates; the last saved state is whole."
+            )
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()

@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -59,29 +60,34 @@ def _find_minilm() -> Path:
     return folder
 
 
-def _hub_is_reachable() -> bool:
+def _why_no_hub() -> str:
+    """Return why the hub cannot be reached, or an empty text if it can."""
     import httpx
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
-        return False
+        return "HF_HUB_OFFLINE is set"
     try:  # one short try; the library alone would repeat for minutes
         httpx.head(constants.ENDPOINT, timeout=2.0)
-    except (httpx.HTTPError, OSError):
-        return False
-    return True
+    except Exception as error:  # a proxy of a kind unknown here raises ImportError or ValueError
+        return f"{type(error).__name__}: {error}".rstrip(".")
+    return ""
 
 
 def _download(name: str) -> Path:
     from huggingface_hub import errors, snapshot_download
     from huggingface_hub.utils import HFValidationError
 
-    online = _hub_is_reachable()
+    offline = _why_no_hub()
     patterns = ["*.json", "vocab.txt", "model*.safetensors"]
     try:
-        return Path(snapshot_download(name, allow_patterns=patterns, local_files_only=not online))
+        return Path(
+            snapshot_download(name, allow_patterns=patterns, local_files_only=bool(offline))
+        )
     except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, HFValidationError) as error:
-        network = "the hub has no such model" if online else "the model hub cannot be reached"
+        network = "the hub has no such model"
+        if offline:
+            network = f"the model hub cannot be reached ({offline})"
         raise FileNotFoundError(
             f"The checkpoint was given as {name!r}; there is no folder of that name, and {network}."
             ' Use "bift-mini", which needs no network, or the path of a BERT folder.'
@@ -117,7 +123,8 @@ def load_tokenizer(name: str | os.PathLike) -> BertTokenizer:
     """Load the tokenizer of a checkpoint; see `find_checkpoint` for the names.
 
     Raises:
-        ValueError: the tokenizer's files are damaged, or it has no [MASK].
+        ValueError: the tokenizer's files are damaged, it has no [MASK], or it has more tokens than
+            the model.
 
     Introduced in notebook 00.
     """
@@ -135,6 +142,14 @@ def load_tokenizer(name: str | os.PathLike) -> BertTokenizer:
             f"The tokenizer in {folder} has {len(tokenizer)} tokens; expected a BERT vocabulary "
             "with [MASK]. Copy tokenizer.json or vocab.txt there again."
         )
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    rows = config.get("vocab_size", len(tokenizer))  # of the word embeddings
+    if isinstance(rows, int) and len(tokenizer) > rows:
+        raise ValueError(
+            f"The tokenizer in {folder} has {len(tokenizer)} tokens, but config.json beside it "
+            f"gives the model {rows}; expected no more tokens than that. Copy the tokenizer there "
+            "that belongs to the model."
+        )
     return tokenizer
 
 
@@ -147,7 +162,8 @@ def load_model(
     """Load a checkpoint's encoder, and its heads where it has them, in fp32.
 
     What the checkpoint lacks (mostly the classifier; the masked-LM head of a bare `BertModel`) is
-    freshly initialised from PyTorch's global seed; `model.created` lists those parameters.
+    freshly initialised from PyTorch's global seed; `model.created` lists those parameters until
+    `training.train` has trained them.
 
     Args:
         name: see `find_checkpoint`.
@@ -210,6 +226,16 @@ def _check_weights(folder: Path, info: dict) -> None:
             )
 
 
+def check_finite(weights: Mapping[str, torch.Tensor]) -> None:
+    """Raise `ValueError` if a weight is infinite or not a number: such a model is never saved."""
+    spoiled = [name for name, value in weights.items() if not value.isfinite().all()]
+    if spoiled:
+        raise ValueError(
+            f"The model has {len(spoiled)} tensors with entries that are no finite numbers, "
+            f"{spoiled[0]} first, and was not saved. Train it again with a lower learning rate."
+        )
+
+
 def save_checkpoint(model: BertForJointTraining, tokenizer: BertTokenizer, folder: Path) -> None:
     """Save encoder and masked-LM head as a plain `BertForMaskedLM` checkpoint, in half precision.
 
@@ -217,6 +243,7 @@ def save_checkpoint(model: BertForJointTraining, tokenizer: BertTokenizer, folde
 
     Raises:
         FileExistsError: the folder already holds a checkpoint.
+        ValueError: a weight is no finite number.
 
     Introduced in notebook 04.
     """
@@ -228,6 +255,7 @@ def save_checkpoint(model: BertForJointTraining, tokenizer: BertTokenizer, folde
         for name, value in model.state_dict().items()
         if not name.startswith(("bert.pooler.", "classifier.", "cls.predictions.decoder."))
     }
+    check_finite(kept)
     from transformers import BertForMaskedLM
 
     plain = BertForMaskedLM(BertConfig.from_dict(model.config.to_dict())).half()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from transformers import BertTokenizer
 
-from bift_utils.models.checkpoints import _forget_keys
+from bift_utils.models.checkpoints import _forget_keys, check_finite
 from bift_utils.models.joint import BertForJointTraining
 
 
@@ -43,8 +43,8 @@ def export_for_transformers(
         max_length: most tokens a text, written into the tokenizer; None for all positions.
 
     Raises:
-        ValueError: plain `transformers` cannot represent the classifier, or the number of names is
-            not that of the classes.
+        ValueError: plain `transformers` cannot represent the classifier, the number of names is
+            not that of the classes, or a weight is no finite number.
 
     Introduced in notebook 08.
     """
@@ -69,6 +69,7 @@ def export_for_transformers(
         for name, value in model.state_dict().items()
         if not name.startswith((*left_out, "cls.predictions.decoder."))
     }
+    check_finite(weights)
     _save(weights, config, kind.__name__, folder)
     tokenizer.save_pretrained(folder)
     limit = max_length or config.max_position_embeddings

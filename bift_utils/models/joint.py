@@ -5,8 +5,9 @@ Weights are named as BERT names them (`bert.*`, `cls.*`, `classifier.*`), so any
 `BertForMaskedLM` checkpoint loads by name. There is no loss inside.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -62,6 +63,7 @@ class BertForJointTraining(BertPreTrainedModel):
 
     def __init__(self, config: BertConfig):
         super().__init__(config)
+        config.return_dict = True  # some checkpoints ask for tuples, which have no names
         self.pooling = getattr(config, "pooling", "pooler")
         check_pooling(self.pooling)
         self.bert = BertModel(config)
@@ -102,13 +104,21 @@ class BertForJointTraining(BertPreTrainedModel):
             so its parameters get no gradient at all.
 
         Raises:
-            ValueError: the rows are longer than the model has positions.
+            ValueError: the rows are longer than the model has positions, or hold a token id that
+                it has no embedding for.
         """
         limit = self.config.max_position_embeddings
         if input_ids.shape[1] > limit:
             raise ValueError(
                 f"The rows have {input_ids.shape[1]} tokens, but the model has {limit} positions. "
                 f"Cut the texts with encode_texts(..., max_length={limit})."
+            )
+        size = self.config.vocab_size
+        if input_ids.numel() and not 0 <= int(input_ids.min()) <= int(input_ids.max()) < size:
+            raise ValueError(
+                f"The rows hold token ids from {int(input_ids.min())} to {int(input_ids.max())}, "
+                f"but the model has {size} tokens; expected 0 to {size - 1}. Use the tokenizer "
+                "that belongs to this model."
             )
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
@@ -147,6 +157,36 @@ def new_model(config: BertConfig) -> BertForJointTraining:
     with torch.no_grad():
         model.bert.embeddings.position_embeddings.weight.copy_(table * config.initializer_range)
     return model
+
+
+def forget_created(model: nn.Module, *heads: str) -> None:
+    """Note that heads which a checkpoint lacked have been trained since; see `check_trained`.
+
+    Args:
+        model: what was trained; its parts count as well.
+        heads: beginnings of parameters' names, such as "cls.".
+    """
+    parts: Iterable[Any] = model.modules()
+    for part in parts:
+        if hasattr(part, "created"):
+            part.created = [name for name in part.created if not name.startswith(heads)]
+
+
+def check_trained(model: nn.Module, head: str, what: str) -> None:
+    """Raise `ValueError` if a head is as random as it was created: its answers mean nothing.
+
+    Args:
+        model: from `models.load_model`, whose `created` lists what its checkpoint lacked.
+        head: how the names of its parameters begin.
+        what: the head in words.
+    """
+    created = [name for part in model.modules() for name in getattr(part, "created", [])]
+    if any(name.startswith(head) for name in created):
+        raise ValueError(
+            f"The checkpoint of this model has no {what}: it was created anew, and answers at "
+            "random until it is trained. Take a checkpoint that has one, such as bift-mini for "
+            "blanks, or train this one first (after a loop of your own, set model.created = [])."
+        )
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from transformers import get_linear_schedule_with_warmup
 
 from bift_utils.data.batches import IGNORE_INDEX, move_batch
+from bift_utils.models.joint import forget_created
 from bift_utils.models.sharing import independent_parts
 from bift_utils.runtime import get_device
 from bift_utils.training.history import STOPPED_BY_HAND, BestWeights, History, NonFiniteLoss
@@ -135,8 +136,27 @@ def train(
     except NonFiniteLoss as error:
         run.stop_at(error)
     run.best.restore(model)
+    run.note_trained_heads()
     run.history.best_step = run.best.step or len(run.history.steps)
     return run.history
+
+
+def make_accelerator() -> Accelerator:
+    """Return an `Accelerator` that leaves the precision and the accumulation to our options.
+
+    All accelerators of a process share a state, and the environment has a say in it: without this,
+    one made before, or ACCELERATE_MIXED_PRECISION, would choose another precision in silence.
+    """
+    # one head alone may be trained: its absent gradients must not be waited for
+    several = DistributedDataParallelKwargs(find_unused_parameters=True)
+    cpu = get_device().type == "cpu"
+    try:
+        accelerator = Accelerator(cpu=cpu, kwargs_handlers=[several], mixed_precision="no")
+    except ValueError:  # the state is that of one made before, with another precision
+        accelerator = Accelerator(cpu=cpu, kwargs_handlers=[several])
+    accelerator.native_amp, accelerator.scaler = False, None
+    accelerator.gradient_accumulation_steps = 1
+    return accelerator
 
 
 class Run:
@@ -159,9 +179,7 @@ class Run:
         self.signature = None if checkpoint is None else signature(model, loader, asdict(config))
         self.saved = load_state(checkpoint, self.signature)
         self.turns = []  # batches taken in each stage
-        # one head alone may be trained: its absent gradients must not be waited for
-        several = DistributedDataParallelKwargs(find_unused_parameters=True)
-        self.accelerator = Accelerator(cpu=get_device().type == "cpu", kwargs_handlers=[several])
+        self.accelerator = make_accelerator()
         self.model = self.accelerator.prepare(model)
         self.plain = self.accelerator.unwrap_model(self.model)  # not wrapped for several processes
 
@@ -207,6 +225,14 @@ class Run:
         objective = {0.0: "task", 1.0: "mlm"}.get(weight, "joint")
         step = len(self.history.steps) + 1
         self.history.steps.append({"step": step, "objective": objective, **losses})
+
+    def note_trained_heads(self) -> None:
+        """Let a head that the checkpoint lacked answer questions from now on, if it was trained."""
+        served = {row["objective"] for row in self.history.steps}
+        if served & {"joint", "mlm"}:
+            forget_created(self.plain, "cls.")
+        if served & {"joint", "task"}:
+            forget_created(self.plain, "classifier.", "bert.pooler.")
 
     def score(self, batch, optimizer, rates) -> bool:
         """Evaluate, save the state, and return True when it is time to stop."""

@@ -9,7 +9,8 @@ from tiny import tiny_config
 from bift_utils.data.batches import encode_texts
 from bift_utils.data.texts import LabelledTexts, check_labelled_texts, split_texts
 from bift_utils.evaluation.ask import judge_texts
-from bift_utils.models.checkpoints import load_model, save_checkpoint
+from bift_utils.models.checkpoints import load_model, load_tokenizer, save_checkpoint
+from bift_utils.models.export import export_for_transformers
 from bift_utils.models.joint import evaluating, new_model
 from bift_utils.training.pretraining import PretrainingConfig
 
@@ -90,3 +91,43 @@ def test_another_number_of_classes_is_named(tiny_model, tokenizer, tmp_path):
     tokenizer.save_pretrained(tmp_path)
     with pytest.raises(ValueError, match=r"classifier.* of shape .* the number of classes"):
         load_model(tmp_path, num_labels=3)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_model_that_is_not_finite_is_not_saved(tiny_model, tokenizer, tmp_path, value):
+    with torch.no_grad():
+        tiny_model.bert.encoder.layer[0].output.dense.bias[0] = value
+    with pytest.raises(ValueError, match=r"1 tensors .* no finite numbers, bert\.encoder.*dense"):
+        save_checkpoint(tiny_model, tokenizer, tmp_path / "checkpoint")
+    tmp_path.joinpath("export").mkdir()
+    with pytest.raises(ValueError, match="was not saved. Train it again"):
+        export_for_transformers(tiny_model, tokenizer, tmp_path / "export", None)
+    assert not any(tmp_path.rglob("*.safetensors"))
+
+
+def test_what_half_precision_cannot_hold_is_not_saved(tiny_model, tokenizer, tmp_path):
+    with torch.no_grad():
+        tiny_model.bert.encoder.layer[0].output.dense.bias[0] = 1e6
+    with pytest.raises(ValueError, match="no finite numbers"):
+        save_checkpoint(tiny_model, tokenizer, tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [-1, 1])
+def test_an_id_without_an_embedding_is_named(tiny_model, wrong):
+    size = tiny_model.config.vocab_size
+    ids = torch.tensor([[2, size if wrong > 0 else -1, 3]])
+    with pytest.raises(ValueError, match=f"but the model has {size} tokens; expected 0 to"):
+        tiny_model(ids)
+
+
+def test_a_tokenizer_larger_than_its_model_is_refused(folder):
+    change_config(folder, vocab_size=20)
+    with pytest.raises(ValueError, match="has 21 tokens, but config.json beside it gives .* 20"):
+        load_tokenizer(folder)
+
+
+def test_a_checkpoint_that_answers_in_tuples_works_as_any_other(folder):
+    ids = torch.tensor([[2, 7, 9, 3]])
+    expected = load_model(folder).eval()(ids)["hidden"]
+    change_config(folder, return_dict=False)
+    assert torch.equal(load_model(folder).eval()(ids)["hidden"], expected)

@@ -15,6 +15,7 @@ from bift_utils.data.batches import IGNORE_INDEX, move_batch
 from bift_utils.data.corpus import SPECIAL_TOKENS, split_reviews
 from bift_utils.data.texts import LabelledTexts
 from bift_utils.models.checkpoints import load_model, load_tokenizer
+from bift_utils.training.history import NonFiniteLoss
 from bift_utils.training.loop import training_step
 from bift_utils.training.pretraining import (
     PretrainingConfig,
@@ -325,6 +326,19 @@ def test_gradients_are_clipped_to_a_length_of_one(tmp_path):
     run.optimizers = [SimpleNamespace(param_groups=[{}], step=length, zero_grad=lambda: None)] * 2
     run.update(batch)
     assert lengths[0] > 1.5 and lengths[1:] == pytest.approx([1.0, 1.0], abs=1e-4)
+
+
+def test_a_loss_that_is_no_number_is_not_stepped_on(tmp_path):
+    run = PretrainingRun(tmp_path, CONFIG)
+    _, windows = next(training_windows(run.reviews, run.tokenizer, run.config, 0))
+    batch = run.make_batch(0, windows)
+    with torch.no_grad():
+        run.model.cls.predictions.bias[0] = float("nan")
+    before = {name: value.clone() for name, value in run.model.state_dict().items()}
+    with pytest.raises(NonFiniteLoss, match="step 0 became nan.*Lower the learning rates"):
+        run.update(batch)
+    for name, value in run.model.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0, equal_nan=True)
 
 
 def test_a_model_learns(tmp_path):

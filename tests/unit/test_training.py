@@ -2,6 +2,8 @@ import math
 
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, GradientState
 from tiny import tiny_config
 from torch.nn import functional
 from transformers import BertForSequenceClassification, get_linear_schedule_with_warmup
@@ -225,20 +227,6 @@ def test_evaluations_are_spread_evenly_and_end_at_the_last_step(per_epoch, steps
     assert evaluation_turns(7, 2, per_epoch) == steps
 
 
-@pytest.mark.parametrize(
-    "options, message",
-    [
-        ({"mlm_weight": 1.2}, "MLM weight λ was given as 1.2"),
-        ({"epochs": 0}, "epochs was given as 0; expected a number above zero"),
-        ({"learning_rate": -1.0}, "learning_rate was given as -1.0"),
-        ({"patience": 0}, "patience was given as 0; expected 1 or more"),
-    ],
-)
-def test_options_outside_their_range_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        TrainingConfig(**options)
-
-
 class Poisoned(torch.nn.Module):
     """A model whose answers become NaN after some forward passes in training."""
 
@@ -315,3 +303,44 @@ def test_a_run_that_was_cut_off_is_not_whole(broken, error):
     History().check_whole()
     with pytest.raises(error):
         History(**broken).check_whole()
+
+
+@pytest.mark.parametrize("weight, left", [(1.0, ["classifier.bias"]), (0.3, []),
+                                          (0.0, ["cls.predictions.bias"])])  # fmt: skip
+def test_a_created_head_answers_once_it_was_trained(tokenizer, encoded, weight, left):
+    model, _ = model_and_batch(tokenizer, encoded, weight)
+    model.created = ["classifier.bias", "cls.predictions.bias"]
+    config = TrainingConfig(mlm_weight=weight, epochs=1)
+    train(model, joint_loader(tokenizer, encoded, weight), config)
+    assert model.created == left
+
+
+@pytest.fixture
+def no_accelerator():
+    """Nothing is left of the accelerators made before, nor of those made in the test."""
+
+    def forget():
+        AcceleratorState._reset_state(reset_partial_state=True)
+        GradientState._reset_state()
+
+    forget()
+    yield
+    forget()
+
+
+@pytest.mark.parametrize("before", ["an accelerator", "the environment"])
+def test_the_options_alone_choose_precision_and_accumulation(
+    tokenizer, encoded, before, no_accelerator, monkeypatch
+):
+    def losses():
+        model, _ = model_and_batch(tokenizer, encoded, 0.3)
+        return train(model, joint_loader(tokenizer, encoded, 0.3), TrainingConfig(epochs=1)).steps
+
+    expected = losses()
+    AcceleratorState._reset_state(reset_partial_state=True)
+    if before == "an accelerator":
+        Accelerator(cpu=True, mixed_precision="bf16", gradient_accumulation_steps=4)
+    else:
+        monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+        monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
+    assert losses() == expected
