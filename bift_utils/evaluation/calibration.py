@@ -26,8 +26,9 @@ class ReliabilityBins(NamedTuple):
 def reliability_bins(probabilities, labels, bins: int = 10) -> ReliabilityBins:
     """Sort answers by the probability of their top class, into bins of equal width.
 
-    Bin k holds the probabilities from k / bins up to, but not including, (k + 1) / bins; the last
-    one holds 1 as well. Of equally likely classes the first counts as the answer.
+    Bin k holds the probabilities from k / bins up to, but not including, (k + 1) / bins, both as
+    the type of the probabilities writes them; the last one holds 1 as well. Of equally likely
+    classes the first counts as the answer.
 
     Args:
         probabilities: (N, K), rows that sum to one; a tensor, an array or lists.
@@ -40,9 +41,13 @@ def reliability_bins(probabilities, labels, bins: int = 10) -> ReliabilityBins:
     Source: Guo et al. 2017, section 2. Introduced in notebook 03.
     """
     rows, answers = _check(probabilities, labels, bins)
+    edges = torch.arange(1, bins, dtype=torch.float64) / bins
+    given = torch.as_tensor(probabilities).dtype
+    if given.is_floating_point:
+        edges = edges.to(given).double()  # 0.7 in float32 is a little less than 0.7
     confidence, top = rows.max(-1)
     right = (top == answers).double()
-    places = (confidence * bins).long().clamp(max=bins - 1)
+    places = torch.bucketize(confidence, edges, right=True)  # k / bins · bins may round below k
     count = places.bincount(minlength=bins)
 
     def mean(values: Tensor) -> Tensor:

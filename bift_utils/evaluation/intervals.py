@@ -33,20 +33,30 @@ def seed_interval(
     """
     from scipy import stats
 
+    _check_confidence(confidence)
+    numbers = _of_seeds(values)
+    mean, count = float(numbers.mean()), len(values)
+    error = float(numbers.std()) * math.sqrt(1 / count + test_over_train)
+    half = float(stats.t.ppf(0.5 + confidence / 2, count - 1)) * error
+    return mean, mean - half, mean + half
+
+
+def _of_seeds(values: Sequence[float]) -> Tensor:
+    """Return one number a seed, or raise: NaN would pass every comparison in silence."""
     if len(values) < 2:
         raise ValueError(f"An interval over seeds needs two values or more, got {len(values)}.")
-    if not 0 < confidence < 1:
-        raise ValueError(f"The confidence was given as {confidence}; expected a share, as 0.95.")
     numbers = torch.tensor(values, dtype=torch.float64)
     if not numbers.isfinite().all():
         raise ValueError(
             f"The values of the seeds are {list(values)}; expected finite numbers. Leave out the "
             "seeds that have no result."
         )
-    mean, count = float(numbers.mean()), len(values)
-    error = float(numbers.std()) * math.sqrt(1 / count + test_over_train)
-    half = float(stats.t.ppf(0.5 + confidence / 2, count - 1)) * error
-    return mean, mean - half, mean + half
+    return numbers
+
+
+def _check_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"The confidence was given as {confidence}; expected a share, as 0.95.")
 
 
 def prediction_interval(
@@ -110,14 +120,21 @@ def two_way_interval(
         confidence: 0.95 by default.
 
     Raises:
-        ValueError: not a table, or fewer than two rows or columns.
+        ValueError: not a table, fewer than two rows or columns, an entry that is no finite number,
+            or a confidence that is no share.
 
     Introduced in notebook 07.
     """
+    _check_confidence(confidence)
     if differences.dim() != 2 or min(differences.shape) < 2:
         raise ValueError(
             f"The differences were given with shape {tuple(differences.shape)}; expected (seeds, "
             "test items), at least two of each. With one of either there is nothing to resample."
+        )
+    if not differences.isfinite().all():
+        raise ValueError(
+            f"{int((~differences.isfinite()).sum())} of the differences are no finite numbers; "
+            "expected a score for every seed and item. Leave out the seeds that have no result."
         )
     means = resample(differences, draws, torch.Generator().manual_seed(seed))
     tail = (1 - confidence) / 2
@@ -129,10 +146,16 @@ def p_value(differences: Sequence[float], test_over_train: float = 0.0) -> float
     """Return the two-sided p-value of Student's t for "the mean difference is zero".
 
     Below 0.05 exactly when the 95 % interval of `seed_interval`, given the same `test_over_train`,
-    leaves zero out; 1 where no seed differs. Introduced in notebook 06.
+    leaves zero out; 1 where no seed differs.
+
+    Raises:
+        ValueError: fewer than two values, or one that is no finite number.
+
+    Introduced in notebook 06.
     """
     from scipy import stats
 
+    _of_seeds(differences)
     if min(differences) == max(differences):
         return 0.0 if differences[0] else 1.0
     found = stats.ttest_1samp(differences, 0.0)
@@ -143,9 +166,19 @@ def p_value(differences: Sequence[float], test_over_train: float = 0.0) -> float
 def verdict(interval: tuple[float, float, float], higher_is_better: bool = True) -> str:
     """Return "better", "worse" or "undecided": where a 95 % interval lies beside zero.
 
-    "the same" where not one seed differs. Introduced in notebook 06.
+    "the same" where not one seed differs.
+
+    Raises:
+        ValueError: an end of the interval is not a number.
+
+    Introduced in notebook 06.
     """
     _, low, high = interval
+    if math.isnan(low) or math.isnan(high):
+        raise ValueError(
+            f"The interval goes from {low} to {high}; expected two numbers. Leave out the seeds "
+            "that have no result."
+        )
     if low == high == 0:
         return "the same"
     if low <= 0 <= high:
@@ -188,8 +221,17 @@ def holm(p_values: Mapping[Hashable, float], level: float = 0.05) -> list:
     The smallest of m p-values must lie below level/m, the next below level/(m − 1), and so on; the
     first that does not ends the list. The chance of even one false finding is then at most `level`.
 
+    Raises:
+        ValueError: a p-value does not lie between 0 and 1.
+
     Source: Holm 1979. Introduced in notebook 06.
     """
+    for name, p in p_values.items():
+        if not 0 <= p <= 1:
+            raise ValueError(
+                f"The p-value of {name} was given as {p}; expected a number from 0 to 1. Leave out "
+                "comparisons that have no result."
+            )
     standing: list = []
     for name, p in sorted(p_values.items(), key=lambda item: item[1]):
         if p >= level / (len(p_values) - len(standing)):

@@ -90,6 +90,9 @@ def evaluate_masked_lm(model, batches: Iterable[dict[str, Tensor]]) -> dict[str,
     Returns:
         `loss` (nats a blank, averaged over all blanks), `accuracy` (0 to 1) and `blanks`.
 
+    Raises:
+        ValueError: the batches hold no blank at all, so that there is nothing to measure.
+
     Introduced in notebook 04.
     """
     total, right, blanks = 0.0, 0, 0
@@ -98,16 +101,26 @@ def evaluate_masked_lm(model, batches: Iterable[dict[str, Tensor]]) -> dict[str,
         total += float(masked_lm_loss(outputs["mlm_logits"], answers)) * len(answers)
         right += int((outputs["mlm_logits"].argmax(-1) == answers).sum())
         blanks += len(answers)
-    return {"loss": total / max(blanks, 1), "accuracy": right / max(blanks, 1), "blanks": blanks}
+    if not blanks:
+        raise ValueError(
+            "The batches hold no blank; expected at least one to measure. Give more or longer "
+            "texts, or mask at a higher rate."
+        )
+    return {"loss": total / blanks, "accuracy": right / blanks, "blanks": blanks}
 
 
 def predict_classes(model, batches: Iterable[dict[str, Tensor]]) -> Tensor:
-    """Return P(class given text) for every text, (B, K), in the order of the batches.
+    """Return P(class given text) for every text, (B, K), float64, in the order of the batches.
+
+    Float64, because in single precision an answer below 1e-45 becomes 0, and its loss infinite.
+
+    Raises:
+        ValueError: there is no batch.
 
     Introduced in notebook 05.
     """
     rows = predict(model, batches, for_all_rows)
-    return torch.cat([found["class_logits"].float().softmax(-1).cpu() for _, found in rows])
+    return _together(found["class_logits"].double().softmax(-1).cpu() for _, found in rows)
 
 
 def tag_log_probabilities(model, batches: Iterable[dict[str, Tensor]]) -> Tensor:
@@ -117,7 +130,17 @@ def tag_log_probabilities(model, batches: Iterable[dict[str, Tensor]]) -> Tensor
         model: a `BertForJointTraining` with `pooling="token"`.
         batches: dicts with `input_ids`, `attention_mask` and `labels`, all (B, T).
 
+    Raises:
+        ValueError: there is no batch.
+
     Introduced in notebook 05.
     """
     rows = predict(model, batches, at_labels)
-    return torch.cat([found["class_logits"].double().log_softmax(-1).cpu() for _, found in rows])
+    return _together(found["class_logits"].double().log_softmax(-1).cpu() for _, found in rows)
+
+
+def _together(parts: Iterable[Tensor]) -> Tensor:
+    found = list(parts)
+    if not found:
+        raise ValueError("There is no batch; expected at least one to make predictions for.")
+    return torch.cat(found)

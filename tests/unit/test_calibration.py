@@ -84,3 +84,15 @@ def test_arrays_and_tensors_alike_and_nothing_changes():
 def test_bad_input_is_named(probabilities, labels, bins, message):
     with pytest.raises(ValueError, match=message):
         reliability_bins(probabilities, labels, bins)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_every_edge_belongs_to_the_bin_above(dtype):
+    for bins in range(2, 101):
+        edges = (torch.arange(bins, dtype=torch.float64) / bins).to(dtype)
+        edges = edges[edges >= 0.5]  # the top answer of two
+        rows = torch.stack([edges, 1 - edges], 1)
+        found = reliability_bins(rows, torch.zeros(len(rows), dtype=torch.long), bins)
+        expected = torch.zeros(bins, dtype=torch.long)
+        expected[bins - len(edges) :] = 1
+        assert torch.equal(found.count, expected), bins

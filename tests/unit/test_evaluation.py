@@ -7,9 +7,20 @@ from scipy import stats
 from bift_utils.data.batches import IGNORE_INDEX, encode_texts, make_loader
 from bift_utils.evaluation.ask import fill_blank, judge_texts
 from bift_utils.evaluation.baselines import bag_of_words_probabilities, majority_accuracy
-from bift_utils.evaluation.intervals import seed_interval
+from bift_utils.evaluation.intervals import (
+    holm,
+    p_value,
+    prediction_interval,
+    seed_interval,
+    two_way_interval,
+    verdict,
+)
 from bift_utils.evaluation.metrics import classification_metrics, evaluate_sequence
-from bift_utils.evaluation.predict import evaluate_masked_lm, predict_classes
+from bift_utils.evaluation.predict import (
+    evaluate_masked_lm,
+    predict_classes,
+    tag_log_probabilities,
+)
 from bift_utils.masking.collators import MaskedLMCollator, SequenceCollator
 from bift_utils.models.joint import evaluating
 from bift_utils.runtime import make_generator
@@ -79,7 +90,9 @@ def test_a_batch_without_blanks_counts_for_nothing():
     one = masked_batch([1], [0])
     expected = {"loss": pytest.approx(math.log(4 / 3), rel=1e-6), "accuracy": 1.0, "blanks": 1}
     assert evaluate_masked_lm(model, [none, one]) == expected
-    assert evaluate_masked_lm(model, [none]) == {"loss": 0.0, "accuracy": 0.0, "blanks": 0}
+    for nothing in ([none], []):  # a loss of 0 would be the best there is
+        with pytest.raises(ValueError, match="The batches hold no blank; expected at least one"):
+            evaluate_masked_lm(model, nothing)
 
 
 def test_two_evaluations_agree_and_dropout_stays_on_for_training(tiny_model, tokenizer, texts):
@@ -104,7 +117,7 @@ def test_predictions_are_probabilities_in_the_order_of_the_texts(tiny_model, tok
     forward = predict_classes(tiny_model, loader(tokenizer, texts))
     backward = predict_classes(tiny_model, loader(tokenizer, texts[::-1]))
     assert forward.shape == (8, 2)
-    torch.testing.assert_close(forward.sum(1), torch.ones(8))
+    torch.testing.assert_close(forward.sum(1), torch.ones(8, dtype=torch.float64))
     torch.testing.assert_close(forward, backward.flip(0), rtol=1e-5, atol=1e-6)
     assert forward[:, 0].std() > 1e-4  # else any order would pass
 
@@ -117,9 +130,30 @@ def test_metrics_by_hand():
     assert measured["loss"] == pytest.approx(expected, rel=1e-6)
 
 
-def test_a_probability_of_zero_gives_a_finite_loss():
-    measured = classification_metrics(torch.tensor([[1.0, 0.0]]), [1])
-    assert 20 < measured["loss"] < 30
+@pytest.mark.parametrize("gap", [10.0, 100.0, 700.0])
+def test_a_sure_and_wrong_answer_costs_what_its_logits_say(tiny_model, tokenizer, gap):
+    tiny_model.classifier.weight.data.zero_()
+    tiny_model.classifier.bias.data[:] = torch.tensor([0.0, gap])
+    measured = evaluate_sequence(tiny_model, loader(tokenizer, ["good"], [0]))
+    assert measured["loss"] == pytest.approx(gap, abs=1e-4)
+    assert classification_metrics(torch.tensor([[1.0, 0.0]]), [1])["loss"] == math.inf
+
+
+def test_rows_without_a_label_count_for_nothing():
+    probabilities = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]])
+    measured = classification_metrics(probabilities, [0, IGNORE_INDEX, 0])
+    assert measured["accuracy"] == 0.5
+    assert measured["loss"] == pytest.approx(-(math.log(0.9) + math.log(0.4)) / 2, rel=1e-6)
+    with pytest.raises(ValueError, match="None of the 3 rows has a label"):
+        classification_metrics(probabilities, [IGNORE_INDEX] * 3)
+    with pytest.raises(ValueError, match="got the label 2; expected 0 to 1"):
+        classification_metrics(probabilities, [0, 1, 2])
+
+
+@pytest.mark.parametrize("evaluate", [evaluate_sequence, predict_classes, tag_log_probabilities])
+def test_without_a_batch_there_is_nothing_to_evaluate(tiny_model, evaluate):
+    with pytest.raises(ValueError, match="There is no batch; expected at least one"):
+        evaluate(tiny_model, [])
 
 
 def test_evaluate_sequence_is_the_metrics_of_the_predictions(tiny_model, tokenizer, texts, labels):
@@ -153,12 +187,6 @@ def test_interval_equals_that_of_scipy():
 
 def test_equal_values_have_an_interval_of_no_width():
     assert seed_interval([0.5, 0.5]) == (0.5, 0.5, 0.5)
-
-
-@pytest.mark.parametrize("confidence", [0.0, 1.0, 95])
-def test_a_confidence_is_a_share(confidence):
-    with pytest.raises(ValueError, match="expected a share"):
-        seed_interval([0.5, 0.6], confidence=confidence)
 
 
 @pytest.mark.parametrize("values", [[], [0.7]])
@@ -212,11 +240,28 @@ def test_a_text_without_exactly_one_blank_is_refused(tiny_model, tokenizer, text
 
 
 def test_a_blank_past_the_end_of_the_model_is_said(tiny_model, tokenizer):
-    with (
-        pytest.warns(UserWarning, match="were cut"),
-        pytest.raises(ValueError, match="blank lies past the 16 tokens that the model can read"),
-    ):
-        fill_blank(tiny_model, tokenizer, "good " * 30 + "[MASK]")
+    with pytest.raises(ValueError, match="blank lies past the 16 tokens that the model can read"):
+        fill_blank(tiny_model, tokenizer, "good " * 14 + "[MASK]")
+    last = fill_blank(tiny_model, tokenizer, "good " * 13 + "[MASK]")
+    with pytest.warns(UserWarning, match="was cut after 16 tokens, behind the blank"):
+        assert fill_blank(tiny_model, tokenizer, "good " * 13 + "[MASK] film") == last
+
+
+def test_other_special_tokens_beside_the_blank_are_plain_text(tiny_model, tokenizer):
+    plain = fill_blank(tiny_model, tokenizer, "a zz zz zz [MASK] film .")  # three unknown words
+    with pytest.warns(UserWarning, match="read as plain text"):
+        assert fill_blank(tiny_model, tokenizer, "a [SEP] [MASK] film .") == plain
+
+
+def test_a_head_that_was_created_anew_answers_nothing(tiny_model, tokenizer):
+    tiny_model.created = ["cls.predictions.bias", "classifier.weight"]  # as `load_model` says it
+    with pytest.raises(ValueError, match="no masked-LM head: it was created anew.*bift-mini"):
+        fill_blank(tiny_model, tokenizer, "a [MASK] film .")
+    with pytest.raises(ValueError, match="no classifier: it was created anew"):
+        judge_texts(tiny_model, tokenizer, ["a good film ."])
+    tiny_model.created = []
+    fill_blank(tiny_model, tokenizer, "a [MASK] film .")
+    judge_texts(tiny_model, tokenizer, ["a good film ."])
 
 
 def test_a_judgement_does_not_depend_on_the_other_texts(tiny_model, tokenizer, texts):
@@ -244,3 +289,27 @@ def test_overlapping_splits_widen_the_interval():
     same, wider, _ = seed_interval([1.0, 2.0, 3.0], test_over_train=1 / 3)
     assert same == mean
     assert (mean - wider) / (mean - low) == pytest.approx(2**0.5)  # 1/3 + 1/3 instead of 1/3
+
+
+@pytest.mark.parametrize("confidence", [95, 0.0, 1.0, math.nan])
+def test_a_confidence_is_a_share(confidence):
+    table = torch.tensor([[0.1, 0.2], [0.3, 0.1]])
+    for interval in (seed_interval, prediction_interval, two_way_interval):
+        values = table if interval is two_way_interval else [1.0, 2.0, 3.0]
+        with pytest.raises(ValueError, match="The confidence was given as .*; expected a share"):
+            interval(values, confidence=confidence)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_seed_without_a_result_is_never_compared(value):
+    for statistic in (seed_interval, prediction_interval, p_value):
+        with pytest.raises(ValueError, match="expected finite numbers. Leave out the seeds"):
+            statistic([1.0, value, 2.0])
+    with pytest.raises(ValueError, match="1 of the differences are no finite numbers"):
+        two_way_interval(torch.tensor([[0.1, value], [0.3, 0.1]]))
+    with pytest.raises(ValueError, match="p-value of ours was given as nan"):
+        holm({"theirs": 0.01, "ours": math.nan})
+    with pytest.raises(ValueError, match="interval goes from nan to 1"):
+        verdict((0.5, math.nan, 1.0))
+    with pytest.raises(ValueError, match="two values or more, got 1"):
+        p_value([1.0])

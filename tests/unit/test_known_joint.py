@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from bift_utils.evaluation.exact import evaluate_heads
+from bift_utils.evaluation.exact import evaluate_heads, kl_divergence
 from bift_utils.languages.batches import JointLanguageBatches, KnownTest, example_language
 from bift_utils.languages.families import ClassConditionalLanguage
 from bift_utils.models import joint as oracle
@@ -169,3 +169,10 @@ def test_each_head_is_asked_about_its_own_text(language, test):
     evaluate_heads(Watched(language), test)
     assert torch.equal(seen["label"], test.tokens)
     assert torch.equal(seen["token"], test.corrupted)
+
+
+def test_what_never_happens_costs_nothing():
+    exact = torch.tensor([[1.0, 0.0], [0.5, 0.5]], dtype=torch.float64)
+    never = torch.tensor([[0.0, -torch.inf], [0.0, -torch.inf]], dtype=torch.float64)
+    assert kl_divergence(exact, never).tolist() == [0.0, torch.inf]
+    assert kl_divergence(exact[:1], torch.tensor([[0.0, torch.nan]])).isnan()
