@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy
 from matplotlib.figure import Figure
 
-from bift_utils.plotting.text import show_text_beside_figures
+from bift_utils.plotting.text import show_figures_in_notebooks, show_text_beside_figures
 
 
 def plot_confusion(matrix, names: Sequence[str], title: str) -> Figure:
@@ -95,11 +95,13 @@ WIDTH, HEIGHT = 6.4, 3.6  # inches
 def use_series_style() -> None:
     """Set the look of all figures of the series. Call once, at the top of a notebook.
 
-    Beside each picture, the notebook then keeps what is drawn as text (`figure_text`).
+    Beside each picture, the notebook then keeps what is drawn as text (`figure_text`). Pictures are
+    shown even where MPLBACKEND in the environment asks for a backend that shows none.
 
     Introduced in notebook 00.
     """
     show_text_beside_figures()
+    show_figures_in_notebooks()
     plt.rcParams.update(
         {
             "figure.figsize": (WIDTH, HEIGHT),

@@ -6,10 +6,13 @@ or exact: shades, solid upright rules, and what is drawn dashed, by the series' 
 optimum. Measured numbers differ a little from machine to machine.
 """
 
+import sys
 from collections import Counter
 from itertools import pairwise
 
+import matplotlib
 import numpy
+from matplotlib.backends import BackendFilter, backend_registry
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -35,6 +38,19 @@ def show_text_beside_figures() -> None:
     Figure._repr_pretty_ = (  # type: ignore[attr-defined]
         lambda figure, page, _cycle: page.text(figure_text(figure))
     )
+
+
+def show_figures_in_notebooks() -> None:
+    """Let a notebook show its figures although MPLBACKEND asks for a backend that shows none.
+
+    `MPLBACKEND=agg` is common on servers; with it every figure would be missing without a word.
+    """
+    if "IPython" not in sys.modules:
+        return
+    shell = sys.modules["IPython"].get_ipython()
+    silent = backend_registry.list_builtin(BackendFilter.NON_INTERACTIVE)
+    if hasattr(shell, "kernel") and matplotlib.get_backend().lower() in silent:
+        shell.enable_matplotlib("inline")
 
 
 def _panel_text(axes) -> str:

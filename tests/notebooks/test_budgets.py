@@ -3,7 +3,10 @@
 import os
 import re
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
+import budgets
 import nbformat
 import pytest
 from budgets import BEGIN, END, README, Measured, fill_readme, peak_memory, share_compared, table
@@ -77,3 +80,14 @@ def test_peak_memory_counts_what_was_given_back():
     block[::4096] = b"x" * len(block[::4096])
     del block
     assert peak_memory(os.getpid()) > before + size // 4
+
+
+def test_notebooks_are_compared_alike_from_any_folder(monkeypatch, tmp_path):
+    options = SimpleNamespace(nbval_sanitize_with=None)
+    config = SimpleNamespace(
+        option=options, getoption=lambda name: False,
+        pluginmanager=SimpleNamespace(register=lambda plugin, name: None),
+    )  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    budgets.pytest_configure(config)
+    assert "ADDRESS" in Path(options.nbval_sanitize_with).read_text(encoding="utf-8")

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import matplotlib.pyplot as plt
 import numpy
 import pytest
@@ -122,3 +124,17 @@ def test_a_notebook_keeps_the_text_beside_the_picture(axes):
     axes.set_xlabel("λ")
     data, _ = shell.display_formatter.format(axes.figure)
     assert data["text/plain"] == "Panel 1: λ" and "image/png" in data
+
+
+@pytest.mark.parametrize("backend, expected", [("agg", ["inline"]), ("svg", ["inline"]),
+                                               ("module://ipympl.backend_nbagg", [])])  # fmt: skip
+def test_a_notebook_shows_figures_whatever_the_environment_says(monkeypatch, backend, expected):
+    asked = []
+    shell = SimpleNamespace(kernel=None, enable_matplotlib=asked.append)
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    monkeypatch.setattr("matplotlib.get_backend", lambda: backend)
+    use_series_style()
+    assert asked == expected
+    del shell.kernel  # a terminal, not a notebook
+    use_series_style()
+    assert asked == expected
