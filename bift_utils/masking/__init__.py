@@ -9,6 +9,7 @@ from bift_utils.masking.collators import (
     check_classifier_input,
     joint_batch,
 )
+from bift_utils.masking.counts import hide_count, hide_uniform_count
 from bift_utils.masking.tokens import (
     OUTCOMES,
     CorruptionChannel,
@@ -28,6 +29,8 @@ __all__ = [
     "SequenceCollator",
     "check_classifier_input",
     "first_pieces",
+    "hide_count",
+    "hide_uniform_count",
     "joint_batch",
     "mask_tokens",
     "outcomes",

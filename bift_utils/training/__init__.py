@@ -17,6 +17,7 @@ from bift_utils.training.losses import (
     check_mlm_weight,
     joint_loss,
     masked_lm_loss,
+    masked_lm_loss_by_row,
     sequence_loss,
 )
 from bift_utils.training.options import (
@@ -68,6 +69,7 @@ __all__ = [
     "make_optimizer",
     "make_optimizers",
     "masked_lm_loss",
+    "masked_lm_loss_by_row",
     "needed_rows",
     "rate_factor",
     "repeat",

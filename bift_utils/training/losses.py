@@ -33,6 +33,35 @@ def masked_lm_loss(
     return _cross_entropy("masked_lm_loss", logits, labels, answers)
 
 
+def masked_lm_loss_by_row(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Average in two steps: over the blanks of each row, then over the rows; in nats a blank.
+
+    With k blanks a row, k drawn evenly from 1 to T, T times this is an unbiased estimate of the
+    bound on −log P(sentence). The plain mean over all blanks of a batch is not: there a row with
+    many blanks counts for more.
+
+    Args:
+        logits: (N, V), scores at the N labelled positions of the batch, in reading order.
+        labels: (B, T), token ids; `IGNORE_INDEX` where nothing is asked.
+
+    Raises:
+        ValueError: there are not as many logits as labelled positions, or a row has no blank.
+
+    Introduced in notebook 09.
+    """
+    blanks = labels != IGNORE_INDEX
+    counts = blanks.sum(1)
+    if len(logits) != int(counts.sum()) or not bool((counts > 0).all()):
+        raise ValueError(
+            f"masked_lm_loss_by_row got {len(logits)} rows of logits for {int(counts.sum())} "
+            f"blanks, and a row with {int(counts.min())} blanks; expected one row of logits for "
+            "each blank, and at least one blank in each row. Hide with masking.hide_uniform_count."
+        )
+    losses = functional.cross_entropy(logits.float(), labels[blanks], reduction="none")
+    weights = 1.0 / (counts * len(counts))  # of each blank, by its row
+    return (losses * weights[blanks.nonzero()[:, 0]]).sum()
+
+
 def sequence_loss(
     logits: torch.Tensor, labels: torch.Tensor, answers: int | None = None
 ) -> torch.Tensor:

@@ -2,10 +2,11 @@
 
 `python -m bift_utils.commands.study OUTPUT.csv --mlm-weights 0 0.3 --seeds 5` fine-tunes one
 checkpoint with each λ and each seed, beside bag-of-words and the majority class on the same parts.
-Three larger studies have names, and a --help each:
+Four larger studies have names, and a --help each:
 `python -m bift_utils.commands.study grid OUTPUT.csv` (notebook 06: λ, schedules, sharing, input),
 `python -m bift_utils.commands.study labels OUTPUT.csv` (notebook 07: methods × labels),
-`python -m bift_utils.commands.study exact OUTPUT.csv` (notebook 07: both heads against exact).
+`python -m bift_utils.commands.study exact OUTPUT.csv` (notebook 07: both heads against exact),
+`python -m bift_utils.commands.study rates OUTPUT.csv` (notebook 09: which share to hide).
 A row that is already in OUTPUT.csv is not run again, so a killed study goes on where it was.
 """
 
@@ -17,11 +18,14 @@ from bift_utils.commands.study.comparison import run_comparison
 from bift_utils.commands.study.exact import run_exact_grid
 from bift_utils.commands.study.grid import run_grid
 from bift_utils.commands.study.labels import METHODS, SIZES, run_label_efficiency
+from bift_utils.commands.study.rates import run_rates
 from bift_utils.languages.experiment import WIDTHS
+from bift_utils.results.rates import LENGTHS
 from bift_utils.training.options import PRECISIONS
 
 LABELS = "Methods × numbers of labels × seeds on Rotten Tomatoes; one CSV row a run."
 EXACT = "λ × labelled × unlabelled sentences × width on a known language; one CSV row a run."
+RATES = "Masking rates × length of a sentence on a known language; one CSV row a run."
 GRID = "λ, schedules, sharing and the classifier's input, with few labels; one CSV row a run."
 
 
@@ -75,6 +79,18 @@ def parse_exact(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def parse_rates(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line of the masking rates."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bift_utils.commands.study rates", description=RATES
+    )
+    add_output(parser, seeds=5)
+    parser.add_argument("--lengths", type=int, nargs="+", choices=LENGTHS, default=list(LENGTHS))
+    parser.add_argument("--updates", type=int, default=3000)
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    return parser.parse_args(arguments)
+
+
 def add_output(parser: argparse.ArgumentParser, seeds: int) -> None:
     """Add the options that every command has."""
     parser.add_argument("output", type=Path, help="CSV to write or to go on with")
@@ -98,6 +114,7 @@ NAMED = {
     "grid": (parse_grid, run_grid),
     "labels": (parse_labels, run_label_efficiency),
     "exact": (parse_exact, run_exact_grid),
+    "rates": (parse_rates, run_rates),
 }
 
 
