@@ -35,6 +35,11 @@ WRONG = [
     for module in pkgutil.iter_modules(wrong_answers.__path__)
     for case in importlib.import_module(f"wrong_answers.{module.name}").WRONG
 ]
+UNUSUAL = [
+    case
+    for module in pkgutil.iter_modules(wrong_answers.__path__)
+    for case in getattr(importlib.import_module(f"wrong_answers.{module.name}"), "RIGHT", ())
+]
 
 
 def exercises():
@@ -79,6 +84,12 @@ def test_wrong_answers_are_named(name, answer, message):
     result = CHECKS[f"check_{name}"](answer)
     assert result.status == "failed"
     assert re.search(message, result.message), result.message
+
+
+@pytest.mark.parametrize("name, answer", UNUSUAL)
+def test_unusual_right_answers_pass(name, answer):
+    result = CHECKS[f"check_{name}"](answer)
+    assert result.status == "passed", result.message
 
 
 def test_each_exercise_has_at_least_three_wrong_answers():

@@ -1,0 +1,1 @@
+"""Notebook 09: its checks, figures and explorer."""
