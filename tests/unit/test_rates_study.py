@@ -78,3 +78,13 @@ def test_the_command_writes_rows_and_goes_on(tiny, tmp_path):
     )
     with pytest.raises(ValueError, match=r"length was given as 7; expected one of \[5, 12\]"):
         results.gaps(table, 7)
+
+
+def test_the_shipped_runs_are_whole_and_paired():
+    table = results.load_rates()
+    assert list(table.columns) == list(rates.COLUMNS)
+    for length in results.LENGTHS:
+        assert not results.gaps(table, length).isna().any().any()  # every seed with every recipe
+        assert not results.kl_table(table, length).isna().any().any()
+    runs = table[table["length"] == 5]
+    assert (runs["gap"] - runs[[f"kl_{k}" for k in range(1, 6)]].sum(axis=1)).abs().max() < 1e-4

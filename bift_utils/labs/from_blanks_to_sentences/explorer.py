@@ -12,6 +12,7 @@ from bift_utils.labs.from_blanks_to_sentences.figures import plot_writing
 from bift_utils.languages.any_order import Answer
 from bift_utils.runtime import make_generator
 
+MASK = "[MASK]"
 TEMPERATURES = (0.1, 0.5, 0.8, 1.0, 1.2)
 
 
@@ -89,8 +90,7 @@ class WritingExplorer(Explorer):
             f"{self.rule.value}, temperature {self.temperature.value:g}. {blanks}",
             measured=f"“{' '.join(shown[-1])}”",
         )
-        blank = self.spell(torch.tensor([self.mask_token_id]))[0]
-        return plot_writing(shown, blank, f"After step {step} of {steps}")
+        return plot_writing(shown, MASK, f"After step {step} of {steps}")
 
 
 def writing_explorer(
@@ -109,7 +109,7 @@ def writing_explorer(
             sentence of no particular class.
         blanks: (T,), the ids to begin with, blanks among them.
         mask_token_id: the id of [MASK].
-        spell: ids (T,) to T words.
+        spell: ids (T,) to the words that are shown, "[MASK]" for a blank.
         temperature: to begin with, one of `TEMPERATURES`.
 
     Raises:

@@ -31,7 +31,8 @@ def plot_area(
             f"{name}: {height:.2f}", (0.01, height), xycoords=("axes fraction", "data"),
             va="bottom", fontsize=9, color=COLOURS["neutral"],
         )  # fmt: skip
-    axes.set(xlim=(0, 1), ylim=(0, None), xlabel="share of the tokens that is hidden",
+    axes.set_ylim(0, 1.1 * max(*losses, *baselines.values()))
+    axes.set(xlim=(0, 1), xlabel="share of the tokens that is hidden",
              ylabel="loss per blank (nats)", title=title)  # fmt: skip
     return figure
 
