@@ -1,0 +1,1 @@
+"""Notebook 01b: BERT's encoder in plain lines, its checks and figures."""
