@@ -7,7 +7,7 @@ from tiny import tiny_config
 from transformers import BertModel
 from wrong_answers.encoder_by_hand import RIGHT, WRONG
 
-from bift_utils.labs.encoder_by_hand import encoder
+from bift_utils.labs.encoder_by_hand import encoder, figures
 from bift_utils.models.joint import small_bert
 
 MASK = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0]])
@@ -79,7 +79,7 @@ def test_without_residuals_or_layer_norm(bert):
     h = encoder.layer_norm(found, w["norm1"])
     expected = encoder.layer_norm(encoder.feed_forward(h, w), w["norm2"])
     assert torch.equal(encoder.encode(IDS, MASK, weights, without="residuals"), expected)
-    total = weights["words"][IDS] + weights["segments"][0] + weights["positions"][:6]
+    total = weights["words"][IDS] + weights["positions"][:6] + weights["segments"][0]
     h = total + encoder.attend_in_heads(total, MASK, w, weights["heads"])
     expected = h + encoder.feed_forward(h, w)
     assert torch.equal(encoder.encode(IDS, MASK, weights, without="LayerNorm"), expected)
@@ -108,3 +108,52 @@ def test_each_exercise_has_eight_wrong_and_four_unusual_right_answers():
     for name in ("embed", "attention", "heads", "layer", "encoder"):
         assert len({message for wrong, _, message in WRONG if wrong == name}) >= 8
         assert sum(right == name for right, _ in RIGHT) >= 4
+
+
+def test_attention_is_drawn_row_by_row_and_small_tables_with_numbers():
+    shares = torch.tensor([[0.75, 0.25], [0.5, 0.5]])
+    figure = figures.plot_attention({"one": shares}, ["a", "b"], "Who?")
+    axes = figure.axes[0]
+    assert axes.collections[0].get_array().reshape(2, 2).tolist() == shares.tolist()
+    assert [text.get_text() for text in axes.texts] == ["0.75", "0.25", "0.50", "0.50"]
+    low, high = axes.get_ylim()
+    assert low > high  # the first token on top
+    several = figures.plot_attention({str(i): torch.eye(6) for i in range(4)}, list("abcdef"), "?")
+    assert len(several.axes) == 5 and not several.axes[0].texts  # four tables and the scale
+
+
+def test_the_chart_has_both_additions_and_both_norms():
+    figure = figures.plot_layer_chart("One layer")
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts.count("add") == texts.count("LayerNorm") == 2
+    assert texts.index("attention in heads") < texts.index("feed-forward")
+    assert sum("residual" in text for text in texts) == 2
+
+
+def test_costs_of_heads_are_drawn_a_row_a_layer():
+    costs = [[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]
+    axes = figures.plot_head_costs(costs, "Which?").axes[0]
+    assert axes.collections[0].get_array().reshape(2, 3).tolist() == costs
+    assert [text.get_text() for text in axes.texts] == [
+        "0.10",
+        "0.20",
+        "0.30",
+        "0.40",
+        "0.50",
+        "0.60",
+    ]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["1", "2"]
+
+
+def test_removed_stands_beside_trained_and_the_exact_floor_is_dashed():
+    trained = {"nothing": 0.8, "a": 0.9, "b": 1.5}
+    axes = figures.plot_removed_and_trained({"a": 1.2, "b": 2.0}, trained, 0.7, 1.8, "?").axes[0]
+    drawn = {
+        round(bar.get_y() + bar.get_height() / 2, 2): bar.get_width()
+        for bars in axes.containers
+        for bar in bars
+    }
+    assert drawn == {0.8: 1.2, 1.8: 2.0, 0.2: 0.8, 1.2: 0.9, 2.2: 1.5}
+    lines = {line.get_linestyle(): line.get_xdata()[0] for line in axes.lines}
+    assert lines == {"--": 0.7, ":": 1.8}
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(trained)

@@ -195,9 +195,10 @@ def encode(
     def norm(x, pair):
         return x if without == "LayerNorm" else layer_norm(x, pair)
 
-    total = weights["words"][input_ids] + weights["segments"][0]  # (B, T, H)
-    if without != "positions":
-        total = total + weights["positions"][: input_ids.shape[1]]
+    places = weights["positions"][: input_ids.shape[1]]  # (T, H)
+    if without == "positions":
+        places = torch.zeros_like(places)
+    total = weights["words"][input_ids] + places + weights["segments"][0]  # (B, T, H)
     x = norm(total, weights["norm"])
     for number, w in enumerate(weights["layers"]):
         if without != "attention":
