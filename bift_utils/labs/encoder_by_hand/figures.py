@@ -83,7 +83,8 @@ def plot_layer_chart(title: str) -> Figure:
     arrow = {"arrowstyle": "->", "color": COLOURS["neutral"], "linewidth": 1.3}
     for (_, low, _), (_, high, _) in pairwise(BOXES):
         axes.annotate("", (0, high - 0.28), (0, low + 0.28), arrowprops=arrow)
-    axes.annotate("to the next layer", (0, 6.28), (0, 6.95), ha="center", arrowprops=None)
+    axes.annotate("", (0, 6.78), (0, 6.28), arrowprops=arrow)
+    axes.text(0, 6.95, "to the next layer", ha="center", va="center")
     for low, high in DETOURS:
         axes.plot([1.04, 1.7, 1.7], [low, low, high], color=COLOURS["neutral"], linewidth=1.3)
         axes.annotate("", (1.04, high), (1.72, high), arrowprops=arrow)
