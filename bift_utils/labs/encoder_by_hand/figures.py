@@ -110,7 +110,8 @@ def plot_head_costs(costs: Sequence[Sequence[float]], title: str) -> Figure:
     for i, row in enumerate(costs):
         for j, cost in enumerate(row):
             colour = "white" if cost > 0.6 * largest else "black"
-            axes.text(j + 0.5, i + 0.5, f"{cost:.2f}", ha="center", va="center", color=colour)
+            number = f"{round(cost, 2) + 0.0:.2f}"  # no minus sign before 0.00
+            axes.text(j + 0.5, i + 0.5, number, ha="center", va="center", color=colour)
     heads = range(1, len(costs[0]) + 1)
     layers = range(1, len(costs) + 1)
     axes.set_xticks([head - 0.5 for head in heads], [str(head) for head in heads])
