@@ -23,8 +23,8 @@ def influence(encode: Callable[[Tensor], Tensor], input_ids: Tensor, others: Ten
         others: (T,), what to put in the place of each token; it should differ from the token.
 
     Returns:
-        (T, T) float64: row i, column j is |h_i after changing token j − h_i| / |h_i|. An exact zero
-        means that position i cannot see token j (on a GPU, read below 1e-4 as zero).
+        (T, T) float64: row i, column j is `|h_i after changing token j − h_i| / |h_i|`. An exact
+        zero means that position i cannot see token j (on a GPU, read below 1e-4 as zero).
 
     Raises:
         ValueError: the two texts differ in length.

@@ -57,9 +57,9 @@ def forward(tables: Tables, evidence: Tensor) -> tuple[Tensor, Tensor]:
         evidence: (C, N, T, K), log P(z_i | state at i, class), where z_i is what stands at i.
 
     Returns:
-        left: (C, N, T, K), log P(state at i | class, z to the left of i).
-        log_left: (C, N, T + 1), log P(class, z to the left of i) in nats; the last entry has all
-            of z. From where it is −inf on, that class is ruled out.
+        `left`, (C, N, T, K), is P(state at i | class, z to the left of i). `log_left`, (C, N,
+        T + 1), is log P(class, z to the left of i) in nats; the last entry has all of z. From
+        where it is −inf on, that class is ruled out.
 
     Source: Rabiner 1989, sections III.A and V.A. Introduced in notebook 03.
     """

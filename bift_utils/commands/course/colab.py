@@ -5,6 +5,8 @@ Stamping takes the old stamp off first, so it can be repeated, and with another 
 
 import copy
 import re
+import subprocess
+from pathlib import Path
 
 from bift_utils.commands.course.notebooks import CourseError, set_source, source
 
@@ -17,6 +19,8 @@ if importlib.util.find_spec("bift_utils") is None:
     package = "git+https://github.com/{repository}@{branch}"
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", package], check=True)
     importlib.invalidate_caches()"""
+# git@github.com:mary/bift.git, https://github.com/mary/bift, with a token or without
+GITHUB = r"(?:(?:https|ssh)://(?:[^@/]+@)?|git@)github\.com[:/]([^/]+/[^/]+?)(?:\.git)?/?"
 IDS = ("colab-text", "colab-install")
 
 
@@ -27,6 +31,17 @@ def check_repository(repository: str) -> str:
             f"{repository!r} is not OWNER/REPO: write the two names on GitHub, as in mary/bift."
         )
     return repository
+
+
+def find_repository(checkout: Path) -> str | None:
+    """Return the OWNER/REPO that a clone came from on GitHub, as git's remote says; else None."""
+    command = ["git", "-C", str(checkout), "remote", "get-url", "origin"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:  # no git
+        return None
+    address = re.fullmatch(GITHUB, done.stdout.strip())
+    return check_repository(address[1]) if done.returncode == 0 and address else None
 
 
 def badge(repository: str, branch: str, name: str) -> str:
@@ -61,6 +76,12 @@ def unstamp_notebook(notebook: dict) -> dict:
         notebook["cells"] = [cell for cell in notebook["cells"] if cell.get("id") not in IDS]
         _shift_counts(notebook, -1)
     return notebook
+
+
+def is_stamped(notebook: dict, repository: str) -> bool:
+    """Say whether a notebook installs the package from this repository when it is opened there."""
+    cells = [cell for cell in notebook["cells"] if cell.get("id") == IDS[1]]
+    return bool(cells) and f"github.com/{repository}@" in source(cells[0])
 
 
 def remove_badge(notebook: dict) -> dict:

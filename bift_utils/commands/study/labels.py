@@ -4,7 +4,8 @@ One test part for all runs; each seed draws its labelled sentences, start, order
 all methods share. λ is chosen on validation from the rows of the λ axis, never on test.
 
 The shipped table comes from `python -m bift_utils.commands.study labels TABLE.csv
---precision bf16`, run as it stands, then with the following added, one line a run:
+--precision bf16`, run as it stands, then with the following added, one line a run::
+
     --sizes 512 --first-seed 10 --seeds 24 --methods plain joint "plain, same FLOPs"
     --sizes 2048 --first-seed 10 --seeds 5 --methods plain joint "plain, same FLOPs"
     --sizes 128 2048 --seeds 5 --methods plain joint --half-rate
