@@ -13,7 +13,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from browser_lab import chromium, lab_server, visit
+from browser_lab import lab_server, visit
+
+from bift_utils.commands.site.browser import chromium
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the extra `browser`")
 

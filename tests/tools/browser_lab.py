@@ -8,7 +8,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -23,11 +22,12 @@ from pathlib import Path
 
 from browser_controls import VIEWS, kind_of, moves_of, name_of
 
+from bift_utils.commands.site.browser import chromium, find_chromium, is_root
+
 START, OPEN, RUN, MOVE = 300, 300, 1800, 60  # seconds until the server, a page, all cells, a move
 NOISE: list[tuple[str, str]] = []  # (pattern of a console error that is the lab's own, reason)
 SCRIPT = (Path(__file__).parent / "browser_lab.js").read_text(encoding="utf-8")
 QUIET = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @dataclass
@@ -77,10 +77,6 @@ def lab_server(folder: Path) -> Iterator[tuple[str, str]]:
                 server.wait(timeout=60)
 
 
-def is_root() -> bool:
-    return hasattr(os, "geteuid") and os.geteuid() == 0
-
-
 def wait_for_server(server, address: str, token: str, log: Path) -> None:
     """Return once the server answers, and make sure that it answers only to the token."""
     request = urllib.request.Request(f"{address}/api/status")
@@ -101,29 +97,6 @@ def wait_for_server(server, address: str, token: str, log: Path) -> None:
         assert error.code in (401, 403), error
     else:
         raise AssertionError("The server answers without its token.")
-
-
-def find_chromium(playwright) -> str | None:
-    """Return the path of the one in BIFT_CHROMIUM, of Playwright's own, or of the system's."""
-    own = playwright.chromium.executable_path
-    named = os.environ.get("BIFT_CHROMIUM") or (own if Path(own).exists() else None)
-    return named or next(filter(None, map(shutil.which, CHROMIUM)), None)
-
-
-@contextmanager
-def chromium(playwright):
-    """Yield a headless Chromium."""
-    options = "--disable-gpu --no-first-run --disable-background-networking --disable-sync"
-    options += " --disable-component-update --disable-quic"
-    if is_root():
-        options += " --no-sandbox"  # Chromium's sandbox refuses root
-    browser = playwright.chromium.launch(
-        executable_path=find_chromium(playwright), args=options.split()
-    )
-    try:
-        yield browser
-    finally:
-        browser.close()
 
 
 @contextmanager

@@ -105,6 +105,39 @@ def test_badges_open_their_own_notebook(fork):
         assert button == colab.badge("mary/bift", "course", name)
 
 
+@pytest.mark.parametrize(
+    "remote, repository",
+    [
+        ("https://github.com/mary/bift.git", "mary/bift"),
+        ("https://github.com/mary/bift", "mary/bift"),
+        ("https://token@github.com/mary/b.i_ft/", "mary/b.i_ft"),
+        ("git@github.com:Paul-2/bift.git", "Paul-2/bift"),
+        ("ssh://git@github.com/mary/bift.git", "mary/bift"),
+        ("https://gitlab.com/mary/bift.git", None),
+        ("https://example.org/github.com/mary/bift", None),
+        ("/srv/git/mary/bift.git", None),
+        (None, None),
+    ],
+)
+def test_the_remote_names_the_repository(tmp_path, remote, repository):
+    assert colab.find_repository(tmp_path) is None  # no clone; git would look in folders above
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    if remote:
+        subprocess.run(["git", "-C", tmp_path, "remote", "add", "origin", remote], check=True)
+    assert colab.find_repository(tmp_path) == repository
+
+
+def test_the_stamp_takes_its_name_from_the_remote(fork):
+    with pytest.raises(SystemExit, match="names no repository on GitHub; write --colab OWNER/REPO"):
+        stamp(fork, "--colab")
+    subprocess.run(["git", "init", "-q", fork], check=True)
+    address = "git@github.com:mary/bift.git"
+    subprocess.run(["git", "-C", fork, "remote", "add", "origin", address], check=True)
+    named = stamp(fork, "--colab", "mary/bift")
+    stamp(fork, "--no-colab")
+    assert stamp(fork, "--colab") == named
+
+
 @pytest.mark.parametrize("stem", STEMS)
 def test_a_stamped_notebook_keeps_the_conventions(fork, stem):
     stamp(fork, "--colab", "mary/bift")

@@ -85,7 +85,8 @@ def test_the_package_data_is_declared_and_there():
 
 
 @pytest.mark.parametrize(
-    "command", ["commands.course", "commands.pretrain", "commands.study", "finetune"]
+    "command",
+    ["commands.course", "commands.pretrain", "commands.site", "commands.study", "finetune"],
 )
 def test_commands_explain_themselves(command):
     done = subprocess.run(
@@ -98,7 +99,7 @@ def test_commands_explain_themselves(command):
 def test_code_style(arguments):
     done = subprocess.run(
         [sys.executable, "-m", "ruff", *arguments, "--no-cache",
-         "bift_utils", "tests", ".ci", "conftest.py"],
+         "bift_utils", "tests", "docs", ".ci", "conftest.py"],
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 import bift_utils
+from bift_utils.commands.site.sources import NAMES
 
 PACKAGE = Path(bift_utils.__file__).parent
-NAMES = ("runtime", "data", "masking", "models", "languages", "training", "evaluation", "results",
-         "plotting", "labs", "finetune", "commands")  # fmt: skip
 CONTENTS = NAMES[1:9]  # folders whose __init__ is their table of contents
 FILES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
          for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"}  # fmt: skip

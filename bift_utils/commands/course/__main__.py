@@ -2,9 +2,9 @@
 
 `python -m bift_utils.commands.course OUT` writes an nbgrader course: a solution cell and a graded
 cell with hidden tests for each exercise; its points are its difficulty. With `--plain` it writes a
-student edition without grader metadata. `--colab OWNER/REPO` stamps "Open in Colab" badges and the
-cell that installs the package into the notebooks and the README of a fork; `--no-colab` takes them
-off. Run it in a clone of the repository.
+student edition without grader metadata. `--colab` stamps "Open in Colab" badges and the cell that
+installs the package into the notebooks and the README of a fork, whose name on GitHub git's remote
+tells, or `--colab OWNER/REPO`; `--no-colab` takes them off. Run it in a clone of the repository.
 """
 
 import argparse
@@ -75,9 +75,12 @@ def write_edition(output: Path, checkout: Path, wanted: list[str] | None, plain:
 
 
 def stamp_checkout(checkout: Path, repository: str | None, branch: str) -> None:
-    """Stamp all notebooks and the README of a checkout, or unstamp them without a repository."""
-    if repository:
-        colab.check_repository(repository)
+    """Stamp all notebooks and the README of a checkout, or unstamp them where it is None.
+
+    An empty `repository` means the one that git's remote names.
+    """
+    if repository is not None:
+        repository = colab.name_repository(repository, checkout)
     for path in find_notebooks(checkout / "notebooks").values():
         notebook = read_notebook(path)
         if repository:
@@ -100,7 +103,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("output", metavar="OUT", type=Path, nargs="?", help="new folder to write")
     parser.add_argument("--notebooks", nargs="+", metavar="NN", help="02 03 03b …; all by default")
     parser.add_argument("--plain", action="store_true", help="student edition without grading")
-    parser.add_argument("--colab", metavar="OWNER/REPO", help="stamp this clone of a fork")
+    parser.add_argument(
+        "--colab", metavar="OWNER/REPO", nargs="?", const="", help="stamp this clone of a fork"
+    )
     parser.add_argument("--no-colab", action="store_true", help="take the stamps off")
     parser.add_argument("--branch", default="main", help="branch that the badges open")
     parser.add_argument("--checkout", type=Path, help="clone to use, if not this folder")

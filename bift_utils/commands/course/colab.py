@@ -33,8 +33,24 @@ def check_repository(repository: str) -> str:
     return repository
 
 
+def name_repository(given: str, checkout: Path) -> str:
+    """Return the given OWNER/REPO, or without one that of git's remote.
+
+    Raises:
+        CourseError: it is not OWNER/REPO, or neither names one.
+    """
+    repository = given or find_repository(checkout)
+    if not repository:
+        raise CourseError(
+            "Git's remote `origin` names no repository on GitHub; write --colab OWNER/REPO."
+        )
+    return check_repository(repository)
+
+
 def find_repository(checkout: Path) -> str | None:
     """Return the OWNER/REPO that a clone came from on GitHub, as git's remote says; else None."""
+    if not (checkout / ".git").exists():  # git would look in the folders around it
+        return None
     command = ["git", "-C", str(checkout), "remote", "get-url", "origin"]
     try:
         done = subprocess.run(command, capture_output=True, text=True)

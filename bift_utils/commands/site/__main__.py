@@ -4,7 +4,8 @@
 (`python -m http.server -d OUT`). No network is needed, neither to build nor to read. Where git's
 remote names a repository on GitHub, pages link to it, and a notebook can be downloaded; it can be
 opened on Colab once `python -m bift_utils.commands.course --colab` has put the install cell in.
-Needs the extra `docs`. Run it in a clone of the repository.
+With `--pdf` each notebook is printed too, which needs the extra `browser` and a Chromium. Needs the
+extra `docs`. Run it in a clone of the repository.
 """
 
 import argparse
@@ -21,11 +22,14 @@ from bift_utils.commands.course.notebooks import (
     notebook_text,
     read_notebook,
 )
+from bift_utils.commands.site.browser import print_pages
 from bift_utils.commands.site.links import find_dead_links
 from bift_utils.commands.site.sources import write_assets, write_sources
 
 
-def build_site(output: Path, checkout: Path, repository: str | None, branch: str) -> None:
+def build_site(
+    output: Path, checkout: Path, repository: str | None, branch: str = "main", pdf: bool = False
+) -> None:
     """Write the site into a new or empty folder; a warning of Sphinx or a dead link is an error.
 
     Raises:
@@ -41,7 +45,7 @@ def build_site(output: Path, checkout: Path, repository: str | None, branch: str
         raise CourseError(f"{output} exists and is not empty; name a new folder.")
     with tempfile.TemporaryDirectory(prefix="bift-site-") as name:
         sources, assets = Path(name, "sources"), Path(name, "assets")
-        write_sources(checkout, sources, repository, branch)
+        write_sources(checkout, sources, repository, branch, pdf)
         write_assets(assets)
         settings: dict = {"html_static_path": [str(checkout / "docs" / "_static"), str(assets)]}
         if repository:
@@ -49,6 +53,10 @@ def build_site(output: Path, checkout: Path, repository: str | None, branch: str
         run_sphinx(sources, checkout / "docs", output, Path(name, "doctrees"), settings)
     if repository:
         write_downloads(output, checkout, repository, branch)
+    if pdf:
+        notebooks = find_notebooks(checkout / "notebooks").values()
+        pages = [f"notebooks/{path.stem}.html" for path in notebooks]
+        print_pages(output, pages, output / "pdf")
     dead = find_dead_links(output)
     if dead:
         raise CourseError(f"{len(dead)} links lead nowhere: " + "; ".join(dead))
@@ -98,12 +106,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bift_utils.commands.site", description=__doc__)
     parser.add_argument("output", metavar="OUT", type=Path, help="new folder to write")
     parser.add_argument("--branch", default="main", help="branch that links to GitHub show")
+    parser.add_argument("--pdf", action="store_true", help="print each notebook as a PDF, too")
     parser.add_argument("--checkout", type=Path, help="clone to use, if not this folder")
     options = parser.parse_args(arguments)
     try:
         checkout = find_checkout(options.checkout)
         repository = find_repository(checkout)
-        build_site(options.output, checkout, repository, options.branch)
+        build_site(options.output, checkout, repository, options.branch, options.pdf)
     except CourseError as error:
         sys.exit(f"error: {error}")
     files = [path for path in options.output.rglob("*") if path.is_file()]

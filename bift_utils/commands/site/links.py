@@ -40,6 +40,8 @@ def find_dead_links(site: Path) -> list[str]:
                 continue
             there = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             place = unquote(parts.fragment)
-            if not there.is_file() or (place and there in pages and place not in pages[there].places):
+            if not there.is_file() or (
+                place and there in pages and place not in pages[there].places
+            ):
                 dead.append(f"{path.relative_to(site).as_posix()} → {target}")
     return dead

@@ -39,7 +39,9 @@ MATHJAX_FILES = re.compile(r"/mathjax/(tex-chtml\.js|output/chtml/fonts/woff-v2/
 MATHJAX_SHA256 = "3c0a91f2ec90f1313b40cee1bb07f77b32a54923672842f9edce7bcb8dbbdd69"
 
 
-def write_sources(checkout: Path, folder: Path, repository: str | None, branch: str) -> None:
+def write_sources(
+    checkout: Path, folder: Path, repository: str | None, branch: str, pdf: bool
+) -> None:
     """Write all that Sphinx reads, but `docs/conf.py` and `docs/_static`, into an empty folder.
 
     Args:
@@ -48,6 +50,7 @@ def write_sources(checkout: Path, folder: Path, repository: str | None, branch: 
         repository: OWNER/REPO on GitHub, where links to files that are no page lead; without it
             such links become words.
         branch: the branch that they show.
+        pdf: put a link to `pdf/` beside each notebook on the front page.
     """
     notebooks = find_notebooks(checkout / "notebooks")
     pages = {f"docs/{path.name}": path.name for path in sorted((checkout / "docs").glob("*.md"))}
@@ -69,7 +72,7 @@ def write_sources(checkout: Path, folder: Path, repository: str | None, branch: 
         else:
             text = (checkout / path).read_text(encoding="utf-8")
             text = move_links(text, checkout, path, pages, files)
-            text = text.replace("<!-- the map -->", series_map(notebooks))
+            text = text.replace("<!-- the map -->", series_map(notebooks, pdf))
         target.write_text(text, encoding="utf-8", newline="\n")
     write_reference(folder / "reference")
     shutil.copytree(checkout / "docs" / "_static", folder / "_static")  # shown as code on a page
@@ -120,9 +123,9 @@ def move_links(
     return LINK.sub(move, text)
 
 
-def series_map(notebooks: dict[str, Path]) -> str:
+def series_map(notebooks: dict[str, Path], pdf: bool) -> str:
     """Return the table of notebooks, as their first cells describe them: question and time."""
-    rows = ["| notebook | question | study time |", "|---|---|---|"]
+    rows = ["| notebook | question | study time | |", "|---|---|---|---|"]
     for path in notebooks.values():
         first = source(unstamp_notebook(read_notebook(path))["cells"][0])
         title = re.match(r"# (.*)", first)
@@ -133,8 +136,9 @@ def series_map(notebooks: dict[str, Path]) -> str:
                 f"The first cell of {path.name} should have a title, a line that begins with "
                 "**Question.** and one that begins with *Time: NN minutes."
             )
+        paper = f'<a href="pdf/{path.stem}.pdf">PDF</a>' if pdf else ""
         rows.append(
-            f"| [{title[1]}](notebooks/{path.name}) | {question[1]} | {minutes[1]} minutes |"
+            f"| [{title[1]}](notebooks/{path.name}) | {question[1]} | {minutes[1]} min | {paper} |"
         )
     return "\n".join(rows)
 

@@ -5,7 +5,7 @@
 // "un", "##watch", "##able", where ## says that a piece goes on with the word before it.
 
 const LONGEST_WORD = 100; // characters; a longer "word" is unknown
-const SPACE = /^[\p{White_Space}]$/u;
+const SPACE = /^[\t\n\r\p{Z}]$/u;
 const INVISIBLE = /^[\p{Cc}\p{Cf}\p{Co}\p{Cs}\ufffd]$/u; // control characters and the like
 const ACCENT = /\p{Mn}/gu; // after NFD an accent is a character of its own
 const PUNCTUATION = /^[\p{P}$+<=>^`|~]$/u; // what Unicode calls so, and the rest of ASCII's
