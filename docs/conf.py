@@ -41,11 +41,14 @@ toc_object_entries_show_parents = "hide"
 
 def link_notebook(app, what, name, obj, options, lines: list[str]) -> None:
     """Turn "Introduced in notebook 04" at the end of a docstring into a link to that notebook."""
-    pages = {page.split("/")[1].split("_")[0]: page for page in app.env.found_docs if "/0" in page}
+    pages = {}
+    for page in app.env.found_docs:
+        if notebook := re.match(r"notebooks/(\d\db?)_", page):
+            pages[notebook[1]] = page
     for i, line in enumerate(lines):
-        found = re.search(r"\bnotebook (\d\db?)\b", line)
-        if line.startswith("Introduced in") and found and found[1] in pages:
-            link = f":doc:`notebook {found[1]} </{pages[found[1]]}>`"
+        found = re.search(r"\bIntroduced in notebook (\d\db?)\b", line)
+        if found and found[1] in pages:
+            link = f"Introduced in :doc:`notebook {found[1]} </{pages[found[1]]}>`"
             lines[i] = line.replace(found[0], link)
 
 

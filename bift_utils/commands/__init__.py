@@ -1,1 +1,1 @@
-"""What makes what ships: the checkpoint, the results, the course."""
+"""What makes what ships: the checkpoint, the results, the course, the site."""

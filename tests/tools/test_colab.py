@@ -138,6 +138,19 @@ def test_the_stamp_takes_its_name_from_the_remote(fork):
     assert stamp(fork, "--colab") == named
 
 
+def test_stamping_needs_nothing_but_python(fork):
+    """The workflow `colab` stamps without installing anything."""
+    subprocess.run(
+        [sys.executable, "-S", "-m", "bift_utils.commands.course", "--colab", "mary/bift",
+         "--checkout", str(fork)],
+        cwd=ROOT, check=True,
+    )  # fmt: skip
+    assert colab.is_stamped(read_notebook(fork / "notebooks" / f"{STEMS[0]}.ipynb"), "mary/bift")
+    assert not colab.is_stamped(
+        read_notebook(ROOT / "notebooks" / f"{STEMS[0]}.ipynb"), "mary/bift"
+    )
+
+
 @pytest.mark.parametrize("stem", STEMS)
 def test_a_stamped_notebook_keeps_the_conventions(fork, stem):
     stamp(fork, "--colab", "mary/bift")

@@ -75,7 +75,7 @@ def print_pages(site: Path, pages: Sequence[str], folder: Path) -> None:
     with serve(site) as address, sync_playwright() as playwright, chromium(playwright) as browser:
         for page_name in pages:
             page = browser.new_page()
-            page.set_default_timeout(120_000)  # milliseconds
+            page.set_default_timeout(600_000)  # milliseconds
             page.goto(f"{address}/{page_name}")
             page.evaluate("async () => { await window.MathJax?.startup?.promise; }")
             page.pdf(path=folder / f"{Path(page_name).stem}.pdf", **PAPER)

@@ -194,7 +194,7 @@ def write_assets(folder: Path) -> None:
         CourseError: MathJax is not installed, or is not the version that was tried.
     """
     files = sorted(f for f in find_mathjax() if MATHJAX_FILES.search(f"/{f.as_posix()}"))
-    contents = [f.locate().read_bytes() for f in files]
+    contents = [f.read_binary() for f in files]
     found = hashlib.sha256(b"".join(contents)).hexdigest()
     if found != MATHJAX_SHA256:
         raise CourseError(
