@@ -26,15 +26,19 @@ from bift_utils.data.corpus import (
     split_sentences,
     train_tokenizer,
 )
-from bift_utils.data.tables import (
+from bift_utils.data.table_files import (
     FORMATS,
+    TableFile,
+    check_separator,
+    read_columns,
+)
+from bift_utils.data.tables import (
     LEAST_EXAMPLES,
     TextTable,
     check_class_sizes,
     name_classes,
-    read_columns,
+    read_held_out,
     read_table,
-    some,
 )
 from bift_utils.data.texts import (
     REVIEWS_SHA256,
@@ -63,6 +67,7 @@ __all__ = [
     "EncodedTexts",
     "LabelledTexts",
     "LengthBucketSampler",
+    "TableFile",
     "TextTable",
     "TokenCollator",
     "batches_by_length",
@@ -70,6 +75,7 @@ __all__ = [
     "check_class_sizes",
     "check_labelled_texts",
     "check_parts",
+    "check_separator",
     "check_text",
     "clean_text",
     "encode_sentences",
@@ -84,8 +90,8 @@ __all__ = [
     "pack_windows",
     "pad_batch",
     "read_columns",
+    "read_held_out",
     "read_table",
-    "some",
     "split_reviews",
     "split_sentences",
     "split_texts",

@@ -1,10 +1,13 @@
 import csv
 import json
+import re
+import tracemalloc
 
 import pytest
 
-from bift_utils.data.tables import check_class_sizes, name_classes, read_table
-from bift_utils.data.texts import split_texts
+from bift_utils.data.table_files import TableFile, many_lines_are_rows
+from bift_utils.data.tables import _oddities, check_class_sizes, name_classes, read_table
+from bift_utils.data.texts import LabelledTexts, split_texts
 
 ROWS = [
     ("Win a FREE prize, call now!", "spam"),
@@ -74,10 +77,8 @@ def test_a_line_separator_inside_a_json_text_does_not_end_the_line(tmp_path):
 
 def test_json_labels_may_be_numbers_or_truth_values(tmp_path):
     lines = [json.dumps({"text": str(i), "label": i % 2 == 0}) for i in range(6)]
-    assert read_table(write_raw(tmp_path, "\n".join(lines), "a.jsonl")).class_names == [
-        "False",
-        "True",
-    ]
+    names = read_table(write_raw(tmp_path, "\n".join(lines), "a.jsonl")).class_names
+    assert names == ["false", "true"]  # as they stand in the file
 
 
 @pytest.mark.parametrize("first", ['"hello there', '"quoted" and more'])
@@ -87,6 +88,103 @@ def test_a_tsv_with_plain_quotation_marks_keeps_them(tmp_path, first):
     table = read_table(write_raw(tmp_path, "\n".join(lines), "sms.tsv"))
     assert table.labelled.texts == texts
     assert table.labelled.labels == [0, 1] * 3
+
+
+# quotation marks, and characters between fields
+
+
+def stray(rows, places, separator=","):
+    """Return a table without any quoting, with a lone quotation mark before some of its texts."""
+    lines = [f"text{separator}label"]
+    for i, (text, name) in enumerate(rows):
+        opening, closing = '"' * (i in places), '"' * (-i in places)
+        lines.append(f"{opening}{text}{closing}{separator}{name}")
+    return "\n".join(lines) + "\n"
+
+
+PLAIN = [(f"text number {i}", "ab"[i % 2]) for i in range(60)]
+
+
+@pytest.mark.parametrize("separator", [",", "\t"])
+@pytest.mark.parametrize(
+    "places",
+    [
+        {10, 50},  # two that open: the second is in the middle of what looks like a field
+        {10, -50},  # one opens, one closes, 40 rows apart: a whole field of 41 lines
+        {10, -11},  # in two rows that follow each other
+        {7},  # one that is never closed
+        {-7},  # one at the end of a text is only a character
+        {3, -9, 20, -40, 59},
+    ],
+)
+def test_stray_quotation_marks_swallow_no_rows(tmp_path, places, separator):
+    path = write_raw(tmp_path, stray(PLAIN, places, separator), "own.csv")
+    table = read_table(path)
+    assert [text.strip('"') for text in table.labelled.texts] == [text for text, _ in PLAIN]
+    assert table.labelled.labels == [i % 2 for i in range(60)]
+    opening = sorted(place + 2 for place in places if place > 0)
+    assert table.notes == [
+        "Quotation marks that enclose no field are read as plain characters: "
+        f"{len(opening)} (line {', '.join(map(str, opening))})."
+    ] * bool(opening)
+
+
+def test_a_stray_mark_in_a_table_that_quotes_all_its_fields(tmp_path):
+    names = ["a", "b"] * 15
+    lines = ['"text","label"', *(f'"text, {i}","{name}"' for i, name in enumerate(names))]
+    lines[7] = '"text 6,"a"'  # the closing one was forgotten
+    with pytest.raises(ValueError, match="line 8 has a quotation mark|has 1;|too few") as refusal:
+        read_table(write_raw(tmp_path, "\n".join(lines)))
+    assert str(refusal.value).endswith(".")
+
+
+def test_long_texts_of_many_lines_stay_whole(tmp_path):
+    letter = "Dear all, the lamp\n" + "came late, again\n" * 30 + "bye"
+    rows = [(f"{letter} {i}", "ab"[i % 2]) for i in range(6)]
+    table = read_table(write(tmp_path / "own.csv", rows))
+    assert table.labelled.texts == [" ".join(text.split()) for text, _ in rows]
+    assert table.notes == []
+
+
+@pytest.mark.parametrize(
+    "name, separator, first, given",
+    [
+        ("own.csv", "\t", "", None),
+        ("own.csv", "|", "", None),
+        ("own.csv", ";", "sep=;\r\n", None),
+        ("own.csv", ":", "sep=:\n", None),
+        ("own.tsv", ",", "", None),
+        ("own.csv", "~", "", "~"),
+        ("own.csv", ";", "sep=;\n", ";"),
+    ],
+)
+def test_separators_that_the_name_does_not_tell(tmp_path, name, separator, first, given):
+    path = write(tmp_path / name, ROWS, delimiter=separator)
+    path.write_bytes(first.encode() + path.read_bytes())
+    table = read_table(path, separator=given)
+    assert (table.labelled.texts, table.labelled.labels, table.notes) == (TEXTS, IDS, [])
+
+
+def test_a_quoted_field_may_hold_the_separator_whatever_it_is(tmp_path):
+    rows = [(f"one\ttwo {i}", "ab"[i % 2]) for i in range(6)]
+    table = read_table(write(tmp_path / "own.tsv", rows, delimiter="\t"))
+    assert table.labelled.texts == [f"one two {i}" for i in range(6)] and table.notes == []
+
+
+@pytest.mark.parametrize("separator", ["", "ab", '"', "\n"])
+def test_what_cannot_part_two_fields_is_refused(tmp_path, separator):
+    with pytest.raises(ValueError, match="The separator was given as .*a single character"):
+        read_table(write(tmp_path / "own.csv", ROWS), separator=separator)
+
+
+def test_a_table_is_read_as_a_stream(tmp_path):
+    path = write(tmp_path / "own.csv", [(f"text {i}", "a") for i in range(100_000)])
+    tracemalloc.start()
+    rows = TableFile(path, ["text"]).rows(many_lines_are_rows)
+    assert next(rows) == {"text": "text 0", "label": "a"}
+    assert sum(1 for _ in rows) == 99_999
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
 
 
 def test_other_columns_and_other_names(tmp_path):
@@ -150,7 +248,81 @@ def test_eight_classes_keep_their_names(tmp_path):
 
 
 def test_whole_numbers_are_sorted_by_value_and_may_have_a_decimal_point():
-    assert name_classes(["10", "9", "9.0", "-1", "10"]) == (["-1", "9", "10"], [2, 1, 1, 0, 2])
+    names, ids = name_classes(["10", "9", "9.0", "-1", "10"])
+    assert names == ["-1", "9", "9.0", "10"] and ids == [3, 1, 2, 0, 3]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["900719925474099267", "900719925474099266"],  # one float for both
+        ["1,000", "1"],
+        ["007", "7"],
+        ["1", "1.0"],
+        ["1" * 400, "1" * 401],  # more than a float can hold
+    ],
+)
+def test_names_of_classes_are_kept_to_the_letter(tmp_path, labels):
+    assert sorted(name_classes(labels)[0]) == sorted(labels)
+    rows = [(f"text {i} of {n}", label) for i in range(3) for n, label in enumerate(labels)]
+    assert sorted(read_table(write(tmp_path / "own.csv", rows)).class_names) == sorted(labels)
+    if "," not in labels[0] and labels[0] != "007":  # which JSON does not call numbers
+        lines = [f'{{"text": "{text}", "label": {label}}}' for text, label in rows]
+        table = read_table(write_raw(tmp_path, "\n".join(lines), "own.jsonl"))
+        assert sorted(table.class_names) == sorted(labels)
+
+
+def test_numbers_that_are_spelled_differently_are_said():
+    rows = [("a", "1"), ("b", "1"), ("c", "1"), ("d", "1.0"), ("e", "1.0"), ("f", "1.0")]
+    names, ids = name_classes([label for _, label in rows])
+    notes = _oddities(LabelledTexts([text for text, _ in rows], ids), names)
+    assert notes == ["Some classes are one number, spelled differently: '1', '1.0'."]
+
+
+@pytest.mark.parametrize(
+    "label, shown",
+    [
+        ('["toxic", "bad"]', "['toxic', 'bad'] in row 2"),
+        ('{"toxic": 1}', "{'toxic': 1} in row 2"),
+        ("[]", r"\[\] in row 2"),
+        ("\"['toxic', 'bad']\"", "['toxic', 'bad'] in row 2"),  # as pandas writes a list
+        ("NaN", "nan in row 2; expected the name of a class, or null"),
+    ],
+)
+def test_labels_that_are_no_single_class_are_refused(tmp_path, label, shown):
+    lines = ['{"text": "a", "label": "x"}', f'{{"text": "b", "label": {label}}}']
+    with pytest.raises(ValueError, match=shown if "\\" in shown else re.escape(shown)) as refusal:
+        read_table(write_raw(tmp_path, "\n".join(lines), "own.jsonl"))
+    assert ("several classes cannot be learned" in str(refusal.value)) == (label != "NaN")
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_name_in_brackets_is_a_name_and_one_that_says_nothing_is_mentioned(tmp_path):
+    rows = [(f"text {i}", ("[deleted]", "nan")[i % 2]) for i in range(6)]
+    table = read_table(write(tmp_path / "own.csv", rows))
+    assert table.class_names == ["[deleted]", "nan"]
+    assert table.notes == ["Some classes are named as if the label were missing: 'nan'."]
+
+
+def test_half_an_emoji_is_refused_with_its_row(tmp_path):
+    lines = ['{"text": "fine", "label": "x"}', '{"text": "half \\ud83d", "label": "x"}']
+    with pytest.raises(ValueError, match=r"Row 2 of own.jsonl holds half of a character"):
+        read_table(write_raw(tmp_path, "\n".join(lines), "own.jsonl"))
+    lines = ['{"text": "fine", "label": "\\udc00"}']
+    with pytest.raises(ValueError, match=r"Row 1 of own.jsonl holds half of a character"):
+        read_table(write_raw(tmp_path, "\n".join(lines), "own.jsonl"))
+
+
+def test_rare_classes_can_be_left_out(tmp_path):
+    rows = [*ROWS, ("one", "rare"), ("one ", "rare"), ("two", "rare"), ("x", "alone")]
+    path = write(tmp_path / "own.csv", rows)
+    with pytest.raises(ValueError, match=r"'alone' has 1, 'rare' has 2; .*\(--drop-rare 3\)"):
+        read_table(path)
+    table = read_table(path, drop_rare=3)
+    assert (table.labelled.texts, table.class_names) == (TEXTS, ["ham", "spam"])
+    assert table.notes == [
+        "Classes with fewer than 3 different texts, left out: 2 ('rare', 'alone'), with 4 texts."
+    ]
 
 
 def test_names_that_only_begin_like_numbers_are_names():
@@ -225,9 +397,14 @@ def test_the_least_class_that_is_accepted_can_be_split(tmp_path):
         ("text,label\na,x\nb,x\nc,x\n", "holds 'x' and nothing else; expected at least two"),
         ("text,label\na,x\nb,y\nc,x\nd,x\n", "'y' has 1; expected at least 3 each"),
         ("text,label\na,1\nb,2.5\n", r"not whole \('2.5'\)"),
-        ("text,label\na,b,x\nc,d,y\n", "more fields than the first line has names"),
-        ("text,label\na,x\nc,d,y\n", "not a whole table .*line 3, saw 3"),
-        ('text,label\n"a,x\nb,y\n', "not a whole table .*EOF inside string"),
+        ("text,label\na,b,x\nc,d,y\n", "line 2 has 3 fields, and the first line has names for 2"),
+        ("text,label\na,x\nc,d,y\n", "not a whole table: line 3 has 3 fields"),
+        (
+            'text,label\n"a,b,x\nb,y\n',
+            "line 2 has a quotation mark that encloses no field, and 3 f",
+        ),
+        ('text,label\n"a" b,c,x\nb,y\n', "line 2 has a quotation mark that encloses no field"),
+        ("text,text,label\na,b,x\n", 'has 2 columns "text"; expected one'),
         (b"text,label\nfine,x\n\xff\xfe,y\n", "not in UTF-8: line 3 holds the byte 0xff"),
         (b"\xff\xfet\x00\x00\xd8", "not in UTF-16"),
     ],
@@ -242,7 +419,10 @@ def test_a_csv_that_cannot_be_used(tmp_path, content, message):
     [
         ('{"text": "a", "label": 1}\nnope\n', "Line 2 of own.jsonl is not JSON"),
         ('["a", 1]\n', "Line 1 of own.jsonl holds a list; expected an object"),
-        ('{"text": 3, "label": 1}\n', 'column "text" of own.jsonl holds 3, a int; expected texts'),
+        (
+            '{"text": 3, "label": 1}\n',
+            '"text" of own.jsonl holds 3 in row 1, a number; expected',
+        ),
         ('{"review": "a"}\n', "no column \"text\"; it has 'review'"),
         ('{"text": "a", "label": 0.5}\n{"text": "b", "label": 1}\n', "not whole"),
     ],
