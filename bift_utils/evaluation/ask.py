@@ -1,5 +1,6 @@
 """Ask a model: fill in a blank, judge a text."""
 
+import textwrap
 import warnings
 from collections.abc import Sequence
 
@@ -32,7 +33,8 @@ def fill_blank(model, tokenizer, text: str, top: int = 5) -> dict[str, float]:
     sides = text.split(tokenizer.mask_token)
     if len(sides) != 2:
         raise ValueError(
-            f"The text {text!r} has {len(sides) - 1} blanks; expected exactly one. "
+            f"The text {textwrap.shorten(text, 80, placeholder=' …')!r} has {len(sides) - 1} blanks; "
+            "expected exactly one. "
             f"Write {tokenizer.mask_token} in place of one word."
         )
     left, right = token_ids(tokenizer, sides, add_special_tokens=False)

@@ -40,6 +40,10 @@ def title_of(figure):
     return "".join(figure.axes[0].get_title(loc=place) for place in ("left", "center"))
 
 
+def is_grey(figure):
+    return core.PAST in [text.get_text() for text in figure.texts]
+
+
 def words_of(figure):
     return [text.get_text() for text in figure.axes[0].texts]
 
@@ -126,6 +130,23 @@ def test_nothing_to_draw_is_said(playground):
         slider.value = 0
     assert "raise at least one" in playground.status.value
     assert len(playground.handle.shown) > before  # the states in between were drawn
+    assert is_grey(playground.handle.shown[-1])
+    before = len(playground.handle.shown)
+    playground.rate.value = 20
+    assert len(playground.handle.shown) == before  # it is grey already
+    playground.shares[0].value = 80
+    assert not is_grey(playground.handle.shown[-1])
+
+
+def test_a_line_below_follows_the_controls(playground, monkeypatch):
+    shown = []
+    monkeypatch.setattr(core, "display", lambda line, **_: shown.append(line) or Handle())
+    playground.follow(lambda: f"rate {playground.rate.value}")
+    (handle, _), (line,) = playground.followers[0], shown
+    assert repr(line) == "rate 15"
+    playground.rate.value = 40
+    playground.text.value = ""
+    assert [repr(line) for line in handle.shown] == ["rate 40", "rate 40"]
 
 
 def test_a_long_text_is_cut(playground):

@@ -2,7 +2,7 @@ import io
 
 import pytest
 import torch
-from test_widgets import Handle
+from test_widgets import Handle, is_grey
 
 from bift_utils.data.batches import encode_texts
 from bift_utils.labs.one_way_or_two.explorer import (
@@ -92,6 +92,10 @@ def test_the_lists_show_an_entry_from_the_start_and_go_back_to_it(viewer):
 def test_what_cannot_be_drawn_is_said(viewer):
     viewer.text.value = "  "
     assert "Type some words" in viewer.status.value and not viewer.handle.shown
+    viewer.text.value = TEXT
+    assert not is_grey(viewer.handle.shown[-1])
+    viewer.text.value = ""
+    assert is_grey(viewer.handle.shown[-1])
     viewer.text.value = "good " * 100
     assert "Cut after 16 tokens" in viewer.status.value
 

@@ -2,7 +2,7 @@ import io
 
 import pytest
 import torch
-from test_widgets import Handle
+from test_widgets import Handle, is_grey
 
 from bift_utils.evaluation.exact import kl_divergence, token_log_probabilities
 from bift_utils.labs.mlm_probability.explorer import (
@@ -81,10 +81,11 @@ def test_impossible_text_is_a_sentence_and_no_traceback(explorer):
     before = len(explorer.handle.shown)
     explorer.ask.value = 3
     explorer.places[1].value = "b"  # a b b
-    assert len(explorer.handle.shown) == before + 1  # only the question was redrawn
+    assert len(explorer.handle.shown) == before + 2
+    assert is_grey(explorer.handle.shown[-1])
     assert "cannot occur with 100/0/0" in explorer.status.value
     explorer.channel.value = "80/10/10"  # there one of them may be a random word
-    assert len(explorer.handle.shown) == before + 2
+    assert len(explorer.handle.shown) == before + 3 and not is_grey(explorer.handle.shown[-1])
     assert "cannot" not in explorer.status.value
 
 

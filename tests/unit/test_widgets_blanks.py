@@ -1,8 +1,8 @@
 import pytest
-from test_widgets import Handle, title_of
+from test_widgets import Handle, is_grey, title_of
 
 from bift_utils.evaluation.ask import fill_blank
-from bift_utils.labs.start_here.explorer import BlankFiller
+from bift_utils.labs.start_here.explorer import MOST_WORDS, BlankFiller, excerpt
 
 TEXT = "the [MASK] was very good ."
 
@@ -45,6 +45,23 @@ def test_the_slider_sets_how_many(filler):
 def test_what_cannot_be_asked_is_said(filler, text, message):
     filler.text.value = text
     assert message in filler.status.value and not filler.handle.shown
+
+
+def test_after_a_text_without_an_answer_the_figure_is_grey(filler):
+    filler.text.value = "a [MASK] film ."
+    assert not is_grey(filler.handle.shown[-1])
+    filler.text.value = "a film ."
+    assert is_grey(filler.handle.shown[-1])
+
+
+def test_of_a_long_text_what_is_near_the_blank_is_repeated(filler):
+    filler.text.value = "[MASK] " + "good " * 500
+    line = filler.status.value
+    assert line.count("good") == MOST_WORDS + (filler.status.value[3:7] == "good")
+    assert "…" in line and "(Cut after 16 tokens.)" in line
+    assert excerpt("a " * 40 + "[MASK] b", "[MASK]", "x") == "… " + "a " * MOST_WORDS + "x b"
+    filler.text.value = "bad " * 600
+    assert filler.status.value.count("bad") < 40
 
 
 def test_what_a_reader_types_is_escaped(filler):

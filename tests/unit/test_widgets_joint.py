@@ -1,5 +1,5 @@
 import pytest
-from test_widgets import Handle
+from test_widgets import Handle, is_grey
 
 from bift_utils.evaluation.intervals import seed_interval
 from bift_utils.labs.joint_training.explorer import HOW, MEASURES, WeightExplorer
@@ -61,10 +61,10 @@ def test_what_was_not_run_is_said(explorer):
     explorer.how.value = "task-only finish"
     before = len(explorer.handle.shown)
     explorer.weight.value = 0.5
-    assert len(explorer.handle.shown) == before
+    assert len(explorer.handle.shown) == before + 1 and is_grey(explorer.handle.shown[-1])
     assert "it was run with λ = 0.33 or 0.952" in explorer.status.value
     explorer.weight.value = 0.952
-    assert len(explorer.handle.shown) == before + 1
+    assert len(explorer.handle.shown) == before + 2 and not is_grey(explorer.handle.shown[-1])
 
 
 @pytest.mark.parametrize("how", HOW)

@@ -5,12 +5,16 @@ a page without a kernel shows its first state, and the line of text that belongs
 """
 
 import html
+from collections.abc import Callable
 from typing import Self
 
 import ipywidgets
 import matplotlib.pyplot as plt
 from IPython.display import display
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+PAST = "This figure belongs to the text before."
 
 
 def control_options(label_width: str = "110px") -> dict:
@@ -26,11 +30,14 @@ class Explorer:
     """Controls, a line of text and one figure.
 
     A subclass makes its controls in `__init__`, passes them to `watch`, and draws in `update`,
-    which returns a figure, or None after `say` has said why there is none.
+    which returns a figure, or None after `say` has said why there is none. Then the figure before
+    is greyed, so that nobody takes it for the answer.
     """
 
     def __init__(self):
         self.controls, self.handle, self.said = [], None, ""
+        self.figure: Figure | None = None  # the last one that was drawn
+        self.followers: list[tuple] = []  # handle and text of each line that follows the controls
         self.status = ipywidgets.HTML()
 
     def watch(self, *controls) -> None:
@@ -46,13 +53,30 @@ class Explorer:
         raise NotImplementedError
 
     def react(self, _change=None) -> None:
-        """Draw anew and put the figure where the old one was."""
+        """Draw anew and put the figure where the old one was; grey that if there is no new one."""
         figure = self.update()
+        for handle, describe in self.followers:
+            handle.update(Line(describe()))
+        if figure is None:
+            figure, self.figure = grey(self.figure), None  # once is enough
+        else:
+            self.figure = figure
         if figure is None:
             return
         plt.close(figure)  # shown by its display handle, not once more at the end of the cell
         if self.handle is not None:
             self.handle.update(figure)
+
+    def follow(self, describe: Callable[[], str]) -> None:
+        """Show a line below the figure that is written anew whenever a control moves.
+
+        What `print` writes below an explorer stays as it is, and is wrong after the first move.
+
+        Args:
+            describe: returns the line for what the controls say now.
+        """
+        handle = display(Line(describe()), display_id=True)
+        self.followers.append((handle, describe))
 
     def say(self, text: str, measured: str = "") -> None:
         """Write the line of text; what a reader typed is shown as it is, never as HTML.
@@ -74,6 +98,27 @@ class Explorer:
         }
         display(bundle, raw=True)
         if figure is not None:
+            self.figure = figure
             plt.close(figure)
             self.handle = display(figure, display_id=True)
         return self
+
+
+class Line:
+    """A line of text, shown as `print` shows it."""
+
+    def __init__(self, text: str):
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def grey(figure: Figure | None) -> Figure | None:
+    """Lay a veil over a figure, and write on it that it is past."""
+    if figure is None:
+        return None
+    whole = {"transform": figure.transFigure, "zorder": 1000}
+    figure.add_artist(Rectangle((0, 0), 1, 1, facecolor="white", alpha=0.8, **whole))
+    figure.text(0.5, 0.5, PAST, ha="center", fontsize=12, color="#444444", zorder=1001)
+    return figure

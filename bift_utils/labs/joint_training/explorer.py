@@ -50,8 +50,8 @@ class WeightExplorer(Explorer):
         if not len(chosen):
             self.say(
                 f"The grid has no run of “{self.how.value}” with λ = {self.weight.value:g}; it "
-                f"was run with λ = {self._weights_of(self.how.value)}. Move λ there. (The figure "
-                "shows the setting before.)"
+                f"was run with λ = {self._weights_of(self.how.value)}. Move λ there. (The "
+                "grey figure shows the setting before.)"
             )
             return None
         column, factor, unit, higher, decimals = MEASURES[self.measure.value]

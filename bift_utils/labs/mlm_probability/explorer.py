@@ -103,7 +103,7 @@ class BayesExplorer(Explorer):
         except ValueError:
             self.say(
                 f"“{sentence}” cannot occur with {self.channel.value}: no sentence of the language "
-                "could turn into it, so the evidence is 0 and Bayes' rule has no answer. (The "
+                "could turn into it, so the evidence is 0 and Bayes' rule has no answer. (The grey "
                 "figure shows the sentence before.) Change a word, or put [MASK] in its place."
             )
             return None

@@ -5,9 +5,23 @@ import warnings
 import ipywidgets
 from matplotlib.figure import Figure
 
+from bift_utils.data.batches import encode_texts
 from bift_utils.evaluation.ask import fill_blank
 from bift_utils.labs.core.explorer import Explorer, control_options
 from bift_utils.plotting.figures import plot_bars
+
+MOST_WORDS = 30  # that the line repeats on each side of the blank
+
+
+def excerpt(text: str, mask: str, word: str) -> str:
+    """Return a text with a word in place of its blank, and of a long text only what is near it."""
+    before, after = text.split(mask, 1)
+    left, right = before.split(), after.split()
+    if len(left) > MOST_WORDS:
+        before = "… " + " ".join(left[-MOST_WORDS:]) + " "
+    if len(right) > MOST_WORDS:
+        after = " " + " ".join(right[:MOST_WORDS]) + " …"
+    return before + word + after
 
 
 class BlankFiller(Explorer):
@@ -26,15 +40,18 @@ class BlankFiller(Explorer):
         if not self.text.value.strip():
             self.say("Type some words into the box, with [MASK] in place of one.")
             return None
+        most = self.model.config.max_position_embeddings
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # a cut text is no harm while the blank is read
+                warnings.simplefilter("ignore")  # that the text is cut is said below
+                encoded = encode_texts(self.tokenizer, [self.text.value], max_length=most)
                 found = fill_blank(self.model, self.tokenizer, self.text.value, self.top.value)
         except ValueError as error:
             self.say(str(error))
             return None
         best, share = next(iter(found.items()))
-        self.say(self.text.value.replace(self.tokenizer.mask_token, best))
+        line = excerpt(self.text.value, self.tokenizer.mask_token, best)
+        self.say(f"{line} (Cut after {most} tokens.)" if encoded.num_cut else line)
         return plot_bars(
             found,
             f"Likeliest at the blank: “{best}”, {share:.0%}",
