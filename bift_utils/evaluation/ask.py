@@ -32,9 +32,9 @@ def fill_blank(model, tokenizer, text: str, top: int = 5) -> dict[str, float]:
     check_trained(model, "cls.", "masked-LM head")
     sides = text.split(tokenizer.mask_token)
     if len(sides) != 2:
+        shown = textwrap.shorten(text, 80, placeholder=" …")
         raise ValueError(
-            f"The text {textwrap.shorten(text, 80, placeholder=' …')!r} has {len(sides) - 1} blanks; "
-            "expected exactly one. "
+            f"The text {shown!r} has {len(sides) - 1} blanks; expected exactly one. "
             f"Write {tokenizer.mask_token} in place of one word."
         )
     left, right = token_ids(tokenizer, sides, add_special_tokens=False)

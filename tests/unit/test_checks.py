@@ -1,72 +1,45 @@
 """Every exercise: the folded solution passes, the stub is no attempt, wrong answers are named."""
 
 import importlib
+import os
 import pkgutil
 import re
-from dataclasses import replace
-from pathlib import Path
+import time
 
-import nbformat
+import numpy as np
 import pytest
 import torch
 import wrong_answers
-from wrong_answers.masking import masked
+from exercises import CHECKS, define, exercises
+from scipy import stats
+from wrong_answers.masking import RIGHT_MASKERS
 
-import bift_utils.labs
-from bift_utils.labs.core.checks import is_stub
+from bift_utils.labs.core.checks import (
+    Mistake,
+    as_number,
+    first_difference,
+    require_gradient,
+    run_check,
+)
 from bift_utils.labs.masking import checks as masking_checks
+from bift_utils.labs.masking import distribution
 from bift_utils.labs.masking import practice_maskers as practice
 from bift_utils.masking import zoo
-from bift_utils.masking.tokens import mask_tokens
+from bift_utils.masking.tokens import MaskingConfig, mask_tokens
 from bift_utils.runtime import make_generator
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-CHECKS = {
-    name: value
-    for path in sorted(Path(bift_utils.labs.__path__[0]).glob("*/checks.py"))
-    for name, value in vars(
-        importlib.import_module(f"bift_utils.labs.{path.parent.name}.checks")
-    ).items()
-    if name.startswith("check_")
-}
-
-WRONG = [
-    case
+SEEDS = int(os.environ.get("BIFT_SEEDS", "20"))  # at night 200
+MODULES = [
+    importlib.import_module(f"wrong_answers.{module.name}")
     for module in pkgutil.iter_modules(wrong_answers.__path__)
-    for case in importlib.import_module(f"wrong_answers.{module.name}").WRONG
 ]
-UNUSUAL = [
-    case
-    for module in pkgutil.iter_modules(wrong_answers.__path__)
-    for case in getattr(importlib.import_module(f"wrong_answers.{module.name}"), "RIGHT", ())
-]
+WRONG = [case for module in MODULES for case in module.WRONG]
+RIGHT = [case for module in MODULES for case in module.RIGHT]
 
 
-def exercises():
-    """Yield (notebook, check call, stub source, solution source) for each exercise."""
-    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
-        cells = nbformat.read(path, as_version=4).cells
-        for i, cell in enumerate(cells):
-            found = re.search(r"checks\.(check_\w+)\((\w+)\)", cell.source)
-            if cell.cell_type == "code" and found:
-                check, function = found.groups()
-                stub = next(c for c in reversed(cells[:i]) if c.cell_type == "code")
-                assert f"def {function}(" in stub.source
-                text = next(c for c in cells[i:] if "<summary>Solution" in c.source).source
-                solution = re.search(r"Solution</summary>\s*```python\n(.*?)```", text, re.S)
-                yield pytest.param(check, function, stub.source, solution[1], id=f"{check}")
-
-
-def define(tmp_path, source, function):
-    """Run source from a file, so that the check can read it as it reads a notebook cell."""
-    path = tmp_path / "cell.py"
-    path.write_text(source, encoding="utf-8")
-    space = {"torch": torch}
-    exec(compile(source, str(path), "exec"), space)
-    return space[function]
-
-
-@pytest.mark.parametrize("check, function, stub, solution", list(exercises()))
+@pytest.mark.parametrize(
+    "check, function, stub, solution", [pytest.param(*each, id=each[0]) for each in exercises()]
+)
 def test_solution_passes_and_stub_is_not_attempted(tmp_path, check, function, stub, solution):
     run = CHECKS[check]
     assert run(define(tmp_path, stub, function)).status == "not attempted yet"
@@ -75,7 +48,7 @@ def test_solution_passes_and_stub_is_not_attempted(tmp_path, check, function, st
 
 
 def test_every_check_is_used_in_a_notebook():
-    used = {parameter.values[0] for parameter in exercises()}
+    used = {check for check, *_ in exercises()}
     assert used == set(CHECKS)
 
 
@@ -86,15 +59,17 @@ def test_wrong_answers_are_named(name, answer, message):
     assert re.search(message, result.message), result.message
 
 
-@pytest.mark.parametrize("name, answer", UNUSUAL)
+@pytest.mark.parametrize("name, answer", RIGHT)
 def test_unusual_right_answers_pass(name, answer):
     result = CHECKS[f"check_{name}"](answer)
     assert result.status == "passed", result.message
 
 
-def test_each_exercise_has_at_least_three_wrong_answers():
-    for name in (n.removeprefix("check_") for n in CHECKS):
-        assert len({message for wrong, _, message in WRONG if wrong == name}) >= 3
+@pytest.mark.parametrize("check", CHECKS)
+def test_each_exercise_has_eight_wrong_answers_and_four_unusual_right_ones(check):
+    name = check.removeprefix("check_")
+    assert len({message for wrong, _, message in WRONG if wrong == name}) >= 8
+    assert len([right for right, _ in RIGHT if right == name]) >= 4
 
 
 def test_the_outcome_is_printed(capsys):
@@ -102,25 +77,12 @@ def test_the_outcome_is_printed(capsys):
     assert capsys.readouterr().out.startswith("✗ Exercise 06.1: failed\n  Your function returned")
 
 
-def floor_count(ids, config, generator):
-    """Select a fixed number a row, rounded down: correct as well."""
-    ordinary = config.ordinary[ids]
-    lots = torch.rand(ids.shape, generator=generator).masked_fill(~ordinary, 2.0)
-    count = (config.mlm_probability * ordinary.sum(-1, keepdim=True)).floor()
-    selected = lots.argsort(-1).argsort(-1) < count
-    rest, _ = masked()(ids, replace(config, mlm_probability=0.999999), generator)
-    corrupted = torch.where(selected, rest, ids)
-    return corrupted, ids.masked_fill(~selected, -100)
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_no_correct_masker_is_refused(seed):
+    masker = RIGHT_MASKERS[seed % len(RIGHT_MASKERS)]
 
-
-RIGHT = [mask_tokens, zoo.fixed_count, floor_count, practice.never_the_original]
-
-
-@pytest.mark.parametrize("masker", RIGHT)
-@pytest.mark.parametrize("shift", range(3))
-def test_every_correct_masker_passes(masker, shift):
     def shifted(ids, config, generator):
-        torch.rand(shift, generator=generator)  # other numbers from the same seed
+        torch.rand(seed // len(RIGHT_MASKERS), generator=generator)  # other numbers from one seed
         return masker(ids, config, generator)
 
     result = CHECKS["check_mask_tokens"](shifted)
@@ -128,11 +90,9 @@ def test_every_correct_masker_passes(masker, shift):
 
 
 def test_tolerances_are_derived():
-    from scipy import stats
-
     n = 148_500  # selected tokens of the practice batch, at the very least
-    low, high = masking_checks._bounds(n, 0.8, 0.8)
-    kept_low, kept_high = masking_checks._bounds(n, 0.1, 0.1001)
+    low, high = distribution.bounds(n, 0.8, 0.8)
+    kept_low, kept_high = distribution.bounds(n, 0.1, 0.1001)
 
     def passes(as_mask, kept):
         """Bound the chance that a masker with these shares is let through."""
@@ -140,12 +100,44 @@ def test_tolerances_are_derived():
         two = stats.binom.cdf(kept_high, n, kept) - stats.binom.cdf(kept_low - 1, n, kept)
         return min(one, two)
 
-    assert 6 * masking_checks.ALPHA <= 1e-9  # six tests, each two-sided
+    alpha = distribution.ALPHA
+    assert distribution.TESTS * alpha <= 1e-9
     for kept in (0.1, 0.1001):  # a random token may or may not be the original
-        assert stats.binom.sf(kept_high, n, kept) + stats.binom.cdf(kept_low - 1, n, kept) <= 1e-10
-    assert stats.binom.sf(high, n, 0.8) + stats.binom.cdf(low - 1, n, 0.8) <= 1e-10
+        outside = stats.binom.sf(kept_high, n, kept) + stats.binom.cdf(kept_low - 1, n, kept)
+        assert outside <= alpha
+    assert stats.binom.sf(high, n, 0.8) + stats.binom.cdf(low - 1, n, 0.8) <= alpha
     for as_mask, kept in ((0.81, 0.09), (0.8, 0.18), (1.0, 0.0), (0.9, 0.09)):
         assert passes(as_mask, kept) <= 1e-10
+
+
+def test_a_check_makes_no_more_tests_than_it_answers_for(monkeypatch):
+    made = []
+    for name in ("bounds", "is_even"):
+        real = getattr(masking_checks, name)
+
+        def counted(*given, real=real):
+            made.append(given)
+            return real(*given)
+
+        monkeypatch.setattr(masking_checks, name, counted)
+    assert CHECKS["check_mask_tokens"](mask_tokens).status == "passed"
+    assert len(made) <= distribution.TESTS
+
+
+@pytest.mark.parametrize("groups, of, chance", [(5000, 30, 0.8), (1000, 45_000, 1 / 999)])
+def test_the_limit_for_many_counts_holds_and_is_of_use(groups, of, chance):
+    trials = torch.full((groups,), of)
+    low, high = distribution.bounds(of, chance, chance, distribution.ALPHA / 2 / groups)
+    ends = np.full(groups, low), np.full(groups, high)
+    limit = distribution.limit_of_squares(trials.numpy(), chance, *ends)
+    assert limit > stats.chi2.isf(distribution.ALPHA / 2, groups)  # nearly the exact limit
+    assert limit < 1.7 * groups
+    generator = make_generator(0)
+    fair = torch.binomial(trials.double(), torch.tensor(chance).double(), generator=generator)
+    assert distribution.is_even(fair, trials, chance)
+    assert not distribution.is_even(2 * (fair / 2).round(), 2 * trials.div(4).round(), chance)
+    pairs = torch.binomial(trials.double() / 2, torch.tensor(chance).double(), generator=generator)
+    assert not distribution.is_even(2 * pairs, trials, chance)  # every event twice
 
 
 def test_kept_tokens_have_a_narrow_band_of_their_own():
@@ -153,11 +145,8 @@ def test_kept_tokens_have_a_narrow_band_of_their_own():
     for errors, right in ((5, True), (-5, True), (8, False), (-8, False)):
         kept = round(0.1 * n + errors * (0.1 * 0.9 * n) ** 0.5)
         counts = [round(0.8 * n), round(0.2 * n) - kept, kept]
-        if right:
-            masking_checks._check_shares(counts)
-        else:
-            with pytest.raises(masking_checks.Mistake, match="expected 80/10/10"):
-                masking_checks._check_shares(counts)
+        assert masking_checks._right_shares(counts) == right
+        assert "expected 80/10/10" in masking_checks._shares_cause(counts)
 
 
 def test_a_masker_with_bad_luck_once_and_good_luck_once_is_right_in_the_long_run():
@@ -171,12 +160,94 @@ def test_a_masker_with_bad_luck_once_and_good_luck_once_is_right_in_the_long_run
     assert errors == pytest.approx([4.5, -4.5], abs=0.01)
 
 
-def test_an_ellipsis_in_an_index_is_no_stub(tmp_path):
-    indexed = "def f(m, t, w):\n    return m[..., None].sum() * w"
-    assert not is_stub(define(tmp_path, indexed, "f"))
-    for stub in (
-        "def f():\n    ...",
-        "def f():\n    x = ...\n    return x",
-        "def f():\n    return ...",
-    ):
-        assert is_stub(define(tmp_path, stub, "f"))
+TWICE = 'def f(x):\n    """Return twice x."""\n'
+
+
+def number(function):
+    assert as_number(function(2)) == 4
+
+
+@pytest.mark.parametrize(
+    "body, status",
+    [
+        ("    ...", "not attempted yet"),
+        ("    pass", "not attempted yet"),
+        ("    x = ...\n    return x", "not attempted yet"),
+        ("    return ...", "not attempted yet"),
+        ("    y = 2 * x\n    ...", "not attempted yet"),  # begun
+        ("    return 2 * x\n    ...", "passed"),
+        ("    ...\n    return 2 * x", "passed"),
+        ("    y = 2 * x\n    ...\n    return y", "passed"),
+        ("    return torch.tensor([x])[..., 0] * 2", "passed"),
+        ("    return ... + x", "failed"),
+    ],
+)
+def test_what_a_left_over_ellipsis_means(tmp_path, body, status):
+    assert run_check("0", define(tmp_path, TWICE + body, "f"), number).status == status
+
+
+def test_a_loop_without_an_end_gives_the_kernel_back():
+    def stubborn(x):
+        while True:
+            try:  # noqa: SIM105
+                x += 1
+            except:  # noqa: E722 (learners write it)
+                pass
+
+    for function in (stubborn, lambda x: [x for x in iter(int, 1)]):
+        began = time.monotonic()
+        result = run_check("0", function, number, seconds=0.2)
+        assert result.status == "failed" and "a loop that never ends" in result.message
+        assert "It was called with 2." in result.message
+        assert time.monotonic() - began < 20
+    time.sleep(0.2)  # nothing comes later
+    assert run_check("0", lambda x: 2 * x, number).status == "passed"
+
+
+def test_whose_fault_an_error_is():
+    def broken(function):
+        function(2).nothing  # noqa: B018
+
+    result = run_check("0", lambda x: 2 * x, broken)
+    assert "Your function itself raised nothing" in result.message
+    result = run_check("0", lambda x: x.nothing, number)
+    assert "Your function raised AttributeError" in result.message
+    assert "in the line `result = run_check(" in result.message
+
+
+@pytest.mark.parametrize(
+    "given, spoil",
+    [
+        ([2, 1], lambda x: x.sort()),
+        ({"a": torch.zeros(2)}, lambda x: x["a"].add_(1)),
+        ({1, 2}, lambda x: x.clear()),
+        (torch.tensor([float("nan"), 1.0]), lambda x: x.mul_(2)),
+        (MaskingConfig(0, torch.tensor([True])), lambda x: x.ordinary.logical_not_()),
+    ],
+)
+def test_no_input_may_change(given, spoil):
+    def call(function):
+        function(given)
+
+    assert run_check("0", lambda x: None, call).status == "passed"
+    assert "changed its inputs" in run_check("0", spoil, call).message
+    assert run_check("0", spoil, call, changed="").status == "passed"
+
+
+def test_where_two_answers_part_is_said():
+    assert "at [1, 0]: yours is 3, not 2" in first_difference(
+        torch.tensor([[1.0], [3.0]]), torch.tensor([[1.0], [2.0]])
+    )
+    assert "at place 1: yours is 'b', not 'c'" in first_difference(["a", "b"], ["a", "c"])
+    assert "ends after 1 of 2; 'b' is missing" in first_difference(["a"], ["a", "b"])
+    assert "should end after 1; 'b' is too much" in first_difference(["a", "b"], ["a"])
+
+
+@pytest.mark.parametrize("cut", ["detach", "half", "zero"])
+def test_a_cut_gradient_is_seen(cut):
+    x, y = (torch.tensor(2.0, requires_grad=True) for _ in range(2))
+    answer = {"detach": (3 * x).detach(), "half": x + 2 * x.detach(), "zero": 3 * x + 0 * y}[cut]
+    with pytest.raises(Mistake, match={"zero": "still reaches y"}.get(cut, "detach")):
+        require_gradient(answer, 3 * x, {"x": x, "y": y})
+    x.grad = y.grad = None
+    require_gradient(x + x + x, 3 * x, {"x": x, "y": y})

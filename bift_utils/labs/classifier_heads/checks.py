@@ -5,21 +5,21 @@ from collections.abc import Callable
 
 import torch
 
-from bift_utils.data.batches import IGNORE_INDEX
 from bift_utils.evaluation.baselines import log_count_ratios
-from bift_utils.labs.core.checks import CheckResult, Mistake, as_number, run_check
+from bift_utils.labs.core.checks import (
+    CheckResult,
+    Mistake,
+    as_list,
+    as_number,
+    as_tensor,
+    close,
+    compare,
+    first_difference,
+    require_gradient,
+    run_check,
+)
 from bift_utils.models.joint import pool
-
-
-def _tensor(answer, shape: tuple[int, ...], name: str) -> torch.Tensor:
-    """Return the learner's tensor in float64, or say what is wrong with its form."""
-    if answer is None:
-        raise Mistake("Your function returned None. Is a `return` missing?")
-    if not isinstance(answer, torch.Tensor):
-        raise Mistake(f"Expected a tensor, got {type(answer).__name__}.")
-    if tuple(answer.shape) != shape:
-        raise Mistake(f"Expected {name} of shape {shape}, got {tuple(answer.shape)}.")
-    return answer.double()
+from bift_utils.runtime import make_generator
 
 
 def check_mean_pool(function: Callable) -> CheckResult:
@@ -30,10 +30,9 @@ def check_mean_pool(function: Callable) -> CheckResult:
             [[[1.0, 0.0], [3.0, 8.0], [8.0, 1.0]], [[2.0, 5.0], [6.0, 7.0], [9.0, 9.0]]]
         )
         mask = torch.tensor([[1, 1, 1], [1, 1, 0]])
-        given = hidden.clone(), mask.clone()
-        answer = _tensor(function(*given), (2, 2), "one vector a row")
-        if not (torch.equal(given[0], hidden) and torch.equal(given[1], mask)):
-            raise Mistake("Your function changed its inputs. Multiply into a new tensor instead.")
+        answer = as_tensor(
+            function(hidden.clone(), mask.clone()), (2, 2), "one vector a row", hidden
+        )
         inside = hidden * mask.unsqueeze(-1)  # (B, T, H)
         wrong = {
             "You averaged the padding too. Take only positions where attention_mask is 1.":
@@ -49,21 +48,35 @@ def check_mean_pool(function: Callable) -> CheckResult:
                 inside.sum(1) / mask.sum(),
             "That is the largest value of each column, not the mean.": inside.amax(1),
         }  # fmt: skip
+        exact = pool(hidden, mask, "mean", None)
+        hint = "Row 1 has two real tokens, [2, 5] and [6, 7], and padding; their mean is [4, 6]."
         for cause, value in wrong.items():
-            if torch.allclose(answer, value.double()):
-                raise Mistake(f"{cause} (Row 1 has two real tokens and one of padding.)")
-        exact = pool(hidden, mask, "mean", None).double()
-        if not torch.allclose(answer, exact):
-            raise Mistake(
-                f"For row 1 you gave {[round(v, 3) for v in answer[1].tolist()]}; the mean of "
-                "[2, 5] and [6, 7] is [4, 6]."
-            )
-        long = torch.ones(3, 5, 4)
-        if not torch.allclose(
-            _tensor(function(long, torch.ones(3, 5)), (3, 4), "one vector a row"),
-            torch.ones(3, 4).double(),
+            if close(answer, value.float()):
+                raise Mistake(f"{cause} {hint}")
+        compare(answer, exact, {}, hint=hint)
+        generator = make_generator(5)
+        places = (
+            "Padding may stand on the left too: go by the mask, not by how many tokens there are."
+        )
+        for rows in (
+            [[0, 1, 1], [0, 0, 1]],
+            [[1, 0, 1, 0, 1]],
+            [[1] * 5],
+            [[1, 1], [1, 0], [0, 1], [1, 1]],
         ):
-            raise Mistake("The mean of vectors of ones is a vector of ones, for any batch size.")
+            mask_here = torch.tensor(rows)
+            size = (*mask_here.shape, 3)
+            hidden_here = torch.randn(size, generator=generator, dtype=torch.float64)
+            right = pool(hidden_here, mask_here, "mean", None)
+            shape = (len(rows), 3)
+            what = "one vector a row"
+            given = hidden_here.clone(), mask_here.clone()
+            answer = as_tensor(function(*given), shape, what, hidden_here)
+            compare(answer, right, {}, f"For the mask {rows}.", places)
+        leaf = hidden_here.requires_grad_()
+        said = "The classifier's loss must reach the encoder through it."
+        answer, right = function(leaf, mask_here), pool(leaf, mask_here, "mean", None)
+        require_gradient(answer, right, {"hidden": leaf}, said)
 
     return run_check("05.1", function, stages)
 
@@ -71,6 +84,16 @@ def check_mean_pool(function: Callable) -> CheckResult:
 WORD_IDS = [None, 0, 1, 1, 1, 2, 3, 3, None]  # [CLS], a word, one in three pieces, …, [SEP]
 WORD_LABELS = [1, 0, 0, 2]
 FIRST_LABELS = [-100, 1, 0, -100, -100, 0, 2, -100, -100]
+
+
+MORE_WORDS: list[tuple] = [  # word_ids, labels, answer, and what an error there means
+    ([None, 0, 0, 1, None, None], [2, 1], [-100, 2, -100, 1, -100, -100],
+     "Does anything depend on the first example?"),
+    ([0, 0, 1], [1, 2], [1, -100, 2], "Here there is no special token; the first one is a word's."),
+    ([None, 0, None, None, 1, 1, None], [3, 3], [-100, 3, -100, -100, 3, -100, -100],
+     "Two sentences may stand in one row, with special tokens between them."),
+    ([None, None], [], [-100, -100], "There may be no word at all."),
+]  # fmt: skip
 
 
 def check_first_labels(function: Callable) -> CheckResult:
@@ -93,16 +116,7 @@ def check_first_labels(function: Callable) -> CheckResult:
     }  # fmt: skip
 
     def stages(function):
-        given = list(WORD_IDS), list(WORD_LABELS)
-        answer = function(*given)
-        if given != (WORD_IDS, WORD_LABELS):
-            raise Mistake("Your function changed its inputs. Build a new list instead.")
-        if isinstance(answer, torch.Tensor):
-            answer = answer.tolist()
-        if not isinstance(answer, list | tuple):
-            kind = "None. Is a `return` missing?" if answer is None else f"{type(answer).__name__}."
-            raise Mistake(f"Expected a list of labels, got {kind}")
-        answer = list(answer)
+        answer = as_list(function(list(WORD_IDS), list(WORD_LABELS)), "labels")
         if len(answer) != len(WORD_IDS):
             raise Mistake(
                 f"There are {len(WORD_IDS)} tokens and you gave {len(answer)} labels; every token "
@@ -114,13 +128,17 @@ def check_first_labels(function: Callable) -> CheckResult:
             if answer == value:
                 raise Mistake(cause)
         if answer != FIRST_LABELS:
-            raise Mistake(f"For word_ids {WORD_IDS} and labels {WORD_LABELS} you gave {answer}.")
-        again = list(function([None, 0, 0, 1, None, None], [2, 1]))
-        if again != [IGNORE_INDEX, 2, IGNORE_INDEX, 1, IGNORE_INDEX, IGNORE_INDEX]:
             raise Mistake(
-                f"For word_ids [None, 0, 0, 1, None, None] and labels [2, 1] you gave {again}. "
-                "Does anything depend on the first example?"
+                f"For word_ids {WORD_IDS} and labels {WORD_LABELS} you gave {answer}. "
+                f"{first_difference(answer, FIRST_LABELS)}"
             )
+        for word_ids, word_labels, expected, cause in MORE_WORDS:
+            answer = as_list(function(list(word_ids), list(word_labels)), "labels")
+            if answer != expected:
+                raise Mistake(
+                    f"For word_ids {word_ids} and labels {word_labels} you gave {answer}. "
+                    f"{first_difference(answer, expected)} {cause}"
+                )
 
     return run_check("05.2", function, stages)
 
@@ -147,31 +165,41 @@ def check_f1(function: Callable) -> CheckResult:
     }
 
     def stages(function):
-        given = list(predicted), list(answers)
-        answer = as_number(function(*given, 1))
-        if given != (predicted, answers):
-            raise Mistake("Your function changed its inputs. Build new lists instead.")
+        answer = as_number(function(list(predicted), list(answers), 1))
         for value, cause in wrong.items():
-            if math.isclose(answer, value, rel_tol=1e-6):
+            if close(answer, value):
                 raise Mistake(f"You gave {answer:.4g} for class 1. {cause}")
         macro = (4 / 7 + 2 / 3 + 4 / 6) / 3
-        if math.isclose(answer, macro, rel_tol=1e-6):
+        if close(answer, macro):
             raise Mistake("That is the mean over all classes; F1 of one class is asked for.")
-        if not math.isclose(answer, 4 / 7, rel_tol=1e-6):
+        if not close(answer, 4 / 7):
             raise Mistake(
                 f"You gave {answer:.4g} for class 1. By hand: 2 hits, 4 predicted, 3 there, so "
                 "P = 2/4, R = 2/3 and F1 = 4/7."
             )
-        if not math.isclose(as_number(function(*given, 2)), 2 / 3, rel_tol=1e-6):
+        if not close(as_number(function(list(predicted), list(answers), 2)), 2 / 3):
             raise Mistake("Class 1 is right, class 2 is not. Is the 1 written into your function?")
-        try:
-            nothing = as_number(function([0, 0], [0, 1], 1))
-        except ZeroDivisionError:
-            raise Mistake(
-                "Class 1 was never predicted, so the precision is 0 / 0. Return 0 in such cases."
-            ) from None
-        if nothing != 0:
-            raise Mistake(f"With no hit at all F1 is 0; you gave {nothing:g}.")
+        if not close(as_number(function(list(predicted), list(answers), 0)), 4 / 6):
+            raise Mistake("Class 0 is not right. 0 is a class like any other, and counts as False.")
+        for guess, truth, what in (
+            ([0, 0], [0, 1], "Class 1 was never predicted, so the precision is 0 / 0"),
+            ([1, 0], [0, 0], "Class 1 never occurs, so the recall is 0 / 0"),
+            ([0, 2], [2, 0], "Neither side has class 1"),
+            ([1, 1], [-100, -100], "No position has an answer"),
+            ([], [], "There is no position at all"),
+        ):
+            try:
+                nothing = as_number(function(list(guess), list(truth), 1))
+            except ZeroDivisionError:
+                raise Mistake(
+                    f"{what}, and yours divides by zero. Return 0 in such cases. (Predicted "
+                    f"{guess}, answers {truth}.)"
+                ) from None
+            if nothing != 0:
+                raise Mistake(f"{what}. With no hit at all F1 is 0; you gave {nothing:g}.")
+        perfect = as_number(function([1, 0, 1], [1, 0, 1], 1))
+        if not close(perfect, 1.0):
+            raise Mistake(f"Where every prediction is right F1 is 1; you gave {perfect:g}.")
 
     return run_check("05.3", function, stages)
 
@@ -182,10 +210,8 @@ def check_log_count_ratios(function: Callable) -> CheckResult:
     labels = torch.tensor([1, 1, 0, 0, 0])
 
     def stages(function):
-        given = counts.clone(), labels.clone()
-        answer = _tensor(function(*given, 1.0), (4,), "one ratio a feature")
-        if not (torch.equal(given[0], counts) and torch.equal(given[1], labels)):
-            raise Mistake("Your function changed its inputs. Build new tensors instead.")
+        what = "one ratio a feature"
+        answer = as_tensor(function(counts.clone(), labels.clone(), 1.0), (4,), what)
         p, q = counts[labels == 1].double().sum(0), counts[labels == 0].double().sum(0)
         exact = torch.from_numpy(log_count_ratios(counts.numpy(), labels.tolist()))
         ratio = ((1 + p) / (1 + q)).log()
@@ -209,18 +235,28 @@ def check_log_count_ratios(function: Callable) -> CheckResult:
             "That is a logarithm to base 2; take the natural one.": exact / math.log(2),
         }  # fmt: skip
         for cause, value in wrong.items():
-            if torch.allclose(answer, value):
+            if close(answer, value, 1e-5):
                 raise Mistake(cause)
-        if not torch.allclose(answer, exact, atol=1e-5):
+        if not close(answer, exact, 1e-5):
             raise Mistake(
-                f"For word 0 you gave {float(answer[0]):.3f}. By hand: class 1 has it 2 times of "
+                f"{first_difference(answer, exact)} By hand for word 0: class 1 has it 2 times of "
                 "4, smoothed 3 of 8; class 0 has it 2 times of 9, smoothed 3 of 13; so "
                 "ln((3/8) / (3/13)) = 0.486."
             )
-        half = torch.from_numpy(log_count_ratios(counts.numpy(), labels.tolist(), 0.5))
-        if not torch.allclose(
-            _tensor(function(*given, 0.5), (4,), "one ratio a feature"), half, atol=1e-5
+        other = torch.tensor([[0, 2, 5], [4, 0, 1]])
+        for table, classes, alpha in (
+            (counts, labels, 0.5),
+            (other, torch.tensor([0, 1]), 2.0),
+            (torch.cat([other, other, other + 1]), torch.tensor([1, 0, 1, 1, 0, 1]), 0.1),
         ):
-            raise Mistake("With alpha = 1 it is right, with alpha = 0.5 not. Is the 1 fixed?")
+            right = torch.from_numpy(log_count_ratios(table.numpy(), classes.tolist(), alpha))
+            given = table.clone(), classes.clone(), alpha
+            answer = as_tensor(function(*given), tuple(right.shape), what)
+            if not close(answer, right, 1e-5):
+                raise Mistake(
+                    f"With alpha = 1 it is right, with alpha = {alpha}, counts {table.tolist()} "
+                    f"and labels {classes.tolist()} not. {first_difference(answer, right)} Is the "
+                    "1 fixed, or a size?"
+                )
 
     return run_check("05.4", function, stages)

@@ -4,9 +4,20 @@ import math
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from bift_utils.data.batches import IGNORE_INDEX
-from bift_utils.labs.core.checks import CheckResult, Mistake, as_number, run_check
+from bift_utils.labs.core.checks import (
+    CheckResult,
+    Mistake,
+    as_number,
+    as_pair,
+    as_tensor,
+    close,
+    first_difference,
+    require_gradient,
+    run_check,
+)
 
 
 def check_joint_loss(function: Callable) -> CheckResult:
@@ -41,13 +52,56 @@ def check_joint_loss(function: Callable) -> CheckResult:
                 "The rule for zero weights holds for both terms."
             )
 
-        if not math.isnan(as_number(function(nothing, task, 0.25))):
-            raise Mistake(
-                "A NaN with weight 0.25 was hidden. Leave a term out for its weight, not for its "
-                "value: a NaN that counts must be seen."
+        for losses in ((nothing, task), (mlm, nothing)):
+            if not math.isnan(as_number(function(*losses, 0.25))):
+                raise Mistake(
+                    "A NaN with a positive weight was hidden. Leave a term out for its weight, not "
+                    "for its value: a NaN that counts must be seen."
+                )
+        for weight in (0.001, 0.999, 0.5):
+            small = as_number(function(mlm, task, weight))
+            expected = weight * 4.0 + (1 - weight) * 0.5
+            if not close(small, expected):
+                raise Mistake(
+                    f"For λ = {weight} {first_difference(small, expected)} A small weight is not "
+                    "zero: leave a term out only where its weight is 0."
+                )
+        for weight in (0.25, 1.0, 0.0):
+            leaves = {"mlm_loss": torch.tensor(4.0), "task_loss": torch.tensor(0.5)}
+            for leaf in leaves.values():
+                leaf.requires_grad_()
+            terms = [(weight, leaves["mlm_loss"]), (1 - weight, leaves["task_loss"])]
+            right = torch.stack([share * loss for share, loss in terms if share > 0]).sum()
+            said = (
+                f"(λ = {weight:g}.) At λ = 1 the classifier's gradient is None, and with a NaN "
+                "even zero times it is NaN; so a term without weight is left out."
             )
+            require_gradient(function(*leaves.values(), weight), right, leaves, said)
 
     return run_check("06.1", function, stages)
+
+
+NAMES = ("row_labels", "row_mlm_labels")
+
+
+def _joint_rows(function: Callable, labels: Tensor, mlm_labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Call the learner's function on copies; return what it gives, if that has the right form."""
+    found = as_pair(function(labels.clone(), mlm_labels.clone()), "row_labels, row_mlm_labels")
+    shapes = (2 * len(labels),), (2 * len(labels), mlm_labels.shape[1])
+    if all(isinstance(part, Tensor) for part in found):
+        given = tuple(tuple(part.shape) for part in found)
+        if given == shapes[::-1]:
+            raise Mistake("The two are swapped: return row_labels first, then row_mlm_labels.")
+        if given != shapes:
+            raise Mistake(
+                f"{len(labels)} sentences make {2 * len(labels)} rows: expected shapes {shapes[0]} "
+                f"and {shapes[1]}, got {given[0]} and {given[1]}. Stack along the first dimension."
+            )
+    rows, blanks = (
+        as_tensor(part, shape, name, like)
+        for part, shape, name, like in zip(found, shapes, NAMES, (labels, mlm_labels), strict=True)
+    )
+    return rows, blanks
 
 
 def check_joint_rows(function: Callable) -> CheckResult:
@@ -56,18 +110,7 @@ def check_joint_rows(function: Callable) -> CheckResult:
     def stages(function):
         labels = torch.tensor([1, 0])
         mlm_labels = torch.tensor([[IGNORE_INDEX, 7, IGNORE_INDEX], [IGNORE_INDEX, 9, 5]])
-        kept = labels.clone(), mlm_labels.clone()
-        answer = function(labels, mlm_labels)
-        if not (isinstance(answer, tuple) and len(answer) == 2):
-            raise Mistake("Expected two tensors: return row_labels, row_mlm_labels.")
-        rows, blanks = answer
-        if not (torch.equal(labels, kept[0]) and torch.equal(mlm_labels, kept[1])):
-            raise Mistake("Your function changed its inputs. Build new tensors instead.")
-        if tuple(rows.shape) != (4,) or tuple(blanks.shape) != (4, 3):
-            raise Mistake(
-                f"Two sentences make four rows: expected shapes (4,) and (4, 3), got "
-                f"{tuple(rows.shape)} and {tuple(blanks.shape)}. Stack along the first dimension."
-            )
+        rows, blanks = _joint_rows(function, labels, mlm_labels)
         if torch.equal(rows[2:], labels) and (rows[:2] == IGNORE_INDEX).all():
             raise Mistake("You put the masked rows first; clean rows come first, masked second.")
         if (rows[2:] != IGNORE_INDEX).any():
@@ -80,66 +123,121 @@ def check_joint_rows(function: Callable) -> CheckResult:
                 "A clean row still has masked-LM labels: the model would be asked for a word that "
                 "it can see. Give rows 0 and 1 the label −100 everywhere."
             )
-        if not (torch.equal(rows[:2], labels) and torch.equal(blanks[2:], mlm_labels)):
-            raise Mistake("Clean rows come first with their classes, masked rows second.")
+        for classes, blanks_in in (
+            (labels, mlm_labels),
+            (torch.tensor([2, 0, 1]), torch.tensor([[3, -100], [-100, -100], [-100, 4]])),
+            (torch.tensor([1]), torch.tensor([[-100, 6, 8, -100]])),
+        ):
+            found = _joint_rows(function, classes, blanks_in)
+            none = torch.full_like(classes, IGNORE_INDEX)
+            right = torch.cat([classes, none]), torch.cat([blanks_in * 0 + IGNORE_INDEX, blanks_in])
+            for name, yours, wanted in zip(NAMES, found, right, strict=True):
+                if not torch.equal(yours, wanted):
+                    raise Mistake(
+                        f"For labels {classes.tolist()} and mlm_labels {blanks_in.tolist()} your "
+                        f"{name} are not right. {first_difference(yours, wanted)} Clean rows come "
+                        "first with their classes, masked rows second."
+                    )
+        with torch.device("meta"):  # as on a GPU: what is made without a word lies elsewhere
+            try:
+                _joint_rows(function, labels, mlm_labels)
+            except (RuntimeError, NotImplementedError) as error:
+                raise Mistake(
+                    "Your labels are made on another device than the input, so they fail on a GPU "
+                    f"({error}). Use full_like, or device=labels.device."
+                ) from None
 
     return run_check("06.2", function, stages)
 
 
+def _stopping(scores, patience, strict=True, late=0, resets=True, before=False, first=False):
+    """Return (best, stop) and a line on each evaluation; the options spoil one thing each."""
+    best = waited = 0
+    trace: list[str] = []
+    bar = 0.0 if first else scores[0]
+    for i, score in enumerate(scores):
+        against = scores[i - 1] if before and i else bar
+        better = score > bar or (not strict and score == bar)
+        if better or (i == 0 and not first):
+            best, bar = i, score
+        waited = 0 if (better and resets) or (i == 0 and not first) else waited + (not better)
+        if before and score > against:
+            waited = 0
+        trace.append(f"after evaluation {i} the best is {best}, and {waited} came since")
+        if waited == patience + late:
+            break
+    return best, i, trace
+
+
+def _stopping_cause(answer: tuple, scores: list[float], patience: int) -> str:
+    """Say by which slip one arrives at an answer; "" if it is none of the usual."""
+    best, stop, _ = _stopping(scores, patience)
+    others = {
+        "An equal score is no improvement.": _stopping(scores, patience, strict=False),
+        "The count of evaluations without improvement starts again at a new best.": _stopping(
+            scores, patience, resets=False
+        ),
+        "You compare with the evaluation before; compare with the best so far.": _stopping(
+            scores, patience, before=True
+        ),
+        "The first evaluation is a new best whatever its score, also if that is 0: do not begin "
+        "with a best of 0.0.": _stopping(scores, patience, first=True),
+        "You stop one evaluation too late.": _stopping(scores, patience, late=1),
+        "You stop one evaluation too early.": _stopping(scores, patience - 1),
+    }
+    top, last = scores.index(max(scores)), len(scores) - 1
+    simple = {
+        "Keep the best weights, not the last.": (stop, stop),
+        "The best was found before the stop, but the last evaluation made is the one at which the "
+        "run stops.": (best, last),
+        "The two are swapped: best first, then stop.": (stop, best),
+        "Evaluations are counted from 0.": (best + 1, stop + 1),
+        "`stop` is the last evaluation that is made, not the number of them.": (best, stop + 1),
+        "That is the score; asked is the number of the evaluation.": (scores[best], stop),
+        "A run that has stopped never sees what comes after.": (top, last),
+    }
+    causes = {cause: found[:2] for cause, found in others.items()} | simple
+    return next((cause for cause, found in causes.items() if answer == found), "")
+
+
 def check_early_stopping(function: Callable) -> CheckResult:
     """Check exercise 06.3: `function(scores, patience)` returns (best, stop) evaluation numbers."""
-    cases = [  # scores, patience, answer, and what each near miss gives away
-        ([0.6, 0.7, 0.69, 0.68], 2, (1, 3), {(3, 3): "Keep the best weights, not the last."}),
-        (
-            [0.6, 0.7, 0.69, 0.68, 0.67, 0.9],
-            2,
-            (1, 3),
-            {
-                (1, 4): "You stop one evaluation too late.",
-                (1, 2): "You stop one evaluation too early.",
-                (5, 5): "A run that has stopped never sees what comes after.",
-            },
-        ),
-        (
-            [0.6, 0.59, 0.7, 0.69, 0.71, 0.7, 0.69],
-            2,
-            (4, 6),
-            {(2, 3): "The count of evaluations without improvement starts again at a new best."},
-        ),
-        ([0.7, 0.7, 0.7], 2, (0, 2), {(2, 2): "An equal score is no improvement."}),
-        ([0.5, 0.6, 0.7], 1, (2, 2), {}),
-        (
-            [0.7, 0.5, 0.6, 0.55],
-            2,
-            (0, 2),
-            {(0, 3): "You compare with the evaluation before; compare with the best so far."},
-        ),
+    cases = [  # each of the slips of `_stopping_cause` shows in one of them
+        ([0.6, 0.7, 0.69, 0.68], 2),
+        ([0.6, 0.7, 0.69, 0.68, 0.67, 0.9], 2),
+        ([0.6, 0.59, 0.7, 0.69, 0.71, 0.7, 0.69, 0.9], 2),
+        ([0.7, 0.7, 0.7, 0.8], 2),
+        ([0.5, 0.6, 0.7], 1),
+        ([0.7, 0.5, 0.6, 0.55], 2),
+        ([0.0, 0.0, 0.1, 0.2], 2),
+        ([0.5, 0.4, 0.4, 0.6, 0.3], 3),
+        ([0.8, 0.1, 0.2, 0.3, 0.4, 0.9], 4),
+        ([0.4], 1),
+        ([0.5, 0.5, 0.6], 1),
     ]
 
     def stages(function):
-        for scores, patience, expected, causes in cases:
-            answer = function(list(scores), patience)
-            if not (isinstance(answer, tuple) and len(answer) == 2):
-                raise Mistake(f"Expected two numbers (best, stop), got {answer!r}.")
-            if answer != expected:
+        for scores, patience in cases:
+            answer = as_pair(function(list(scores), patience), "two numbers, best, stop")
+            answer = tuple(as_number(part) for part in answer)
+            *expected, trace = _stopping(scores, patience)
+            if answer != tuple(expected):
+                cause = _stopping_cause(answer, scores, patience)
+                numbers = ", ".join(f"{part:g}" for part in answer)
                 raise Mistake(
-                    f"For scores {scores} and patience {patience} you gave {answer}; "
-                    f"expected {expected}. {causes.get(answer, '')}".strip()
+                    f"For scores {scores} and patience {patience} you gave ({numbers}); expected "
+                    f"{tuple(expected)}. {cause or '; '.join(trace).capitalize() + '.'}"
                 )
 
     return run_check("06.3", function, stages)
 
 
-def _near(value, wanted) -> bool:
-    return math.isclose(float(value), wanted, rel_tol=1e-5)
-
-
 def _expect(value, wanted: float, causes: dict[float, str], case: str) -> None:
     """Raise `Mistake` unless value is wanted; `causes` maps near misses to what they give away."""
-    value = as_number(value.detach() if isinstance(value, torch.Tensor) else value)
-    if _near(value, wanted):
+    value = as_number(value)
+    if close(value, wanted, 1e-5):
         return
-    cause = next((cause for miss, cause in causes.items() if _near(value, miss)), "")
+    cause = next((cause for miss, cause in causes.items() if close(value, miss, 1e-5)), "")
     raise Mistake(f"{case} you gave {value:.4g}; expected {wanted:.4g}. {cause}".strip())
 
 
@@ -179,36 +277,58 @@ def check_uncertainty_loss(function: Callable) -> CheckResult:
         0.75: "The term log σ is missing. Without it the best σ is infinite: both losses given up.",
         0.75 + 2 * two: "You added log σ², which is twice log σ.",
         0.75 - two: "log σ has the wrong sign: it is the price of giving a loss up, so add it.",
+        0.375 + two: "You halved twice: each weight is 1/(2σ²).",
+        1.5 + two: "The ½ is missing: each weight is 1/(2σ²).",
+        0.75 + two / 2: "You added ½ log σ; log_variances holds log σ², of which log σ is half.",
         1.25 + two: "You divided by 2σ. log_variances holds log σ², so its exponential is σ².",
         8.25 + two: "You multiplied by σ². A large σ² makes a weight small.",
     }
 
     def ask(function, *log_variances):
-        spread = torch.tensor(log_variances, requires_grad=True)
-        answer = function(torch.tensor(4.0), torch.tensor(0.5), spread)
-        if not (isinstance(answer, tuple) and len(answer) == 2):
-            raise Mistake("Expected two values: return total, mlm_weight.")
-        return *answer, spread
+        leaves = {"mlm_loss": torch.tensor(4.0), "task_loss": torch.tensor(0.5)}
+        leaves["log_variances"] = torch.tensor(log_variances)
+        for leaf in leaves.values():
+            leaf.requires_grad_()
+        return *as_pair(function(*leaves.values()), "total, mlm_weight"), leaves
+
+    def right(mlm_loss, task_loss, log_variances):
+        weights = torch.exp(-log_variances) / 2
+        return weights[0] * mlm_loss + weights[1] * task_loss + log_variances.sum() / 2
 
     def stages(function):
-        sum_only = {4.5: "You gave L_MLM + L_task; each weight is 1/(2σ²), here ½."}
+        sum_only = {
+            4.5: "You gave L_MLM + L_task; each weight is 1/(2σ²), here ½.",
+            1.125: "You halved twice: each weight is 1/(2σ²), here ½.",
+            0.5: "That is the λ; return the total first, then λ.",
+        }
         _expect(ask(function, 0.0, 0.0)[0], 2.25, sum_only, "For L = 4 and 0.5, both σ² = 1,")
         case = "For L = 4 and 0.5, σ² = 4 and 1,"
         _expect(ask(function, 2 * two, 0.0)[0], 0.75 + two, causes, case)
-        total, weight, spread = ask(function, 2 * two, -2 * two)
-        _expect(total, 1.5, {}, "For σ² = 4 and ¼ (is the task's σ used?)")
+        total, weight, leaves = ask(function, 2 * two, -2 * two)
+        only_first = {
+            0.75 + 0.0: "Both losses got the weight of the first: the task has a σ² of its own.",
+            1.5 + two: "log σ of the masked LM alone was added; the task's counts too.",
+            1.5 - two: "log σ of the task alone was added; the masked LM's counts too.",
+            8.0625: "The two σ² are swapped: the masked LM's stands first.",
+        }
+        _expect(total, 1.5, only_first, "For σ² = 4 and ¼ (is the task's σ used?)")
         case = "For σ² = 4 and ¼ the losses have the weights ⅛ and 2. As λ"
-        _expect(weight, 0.125 / 2.125, {0.125: "λ is the share of their sum."}, case)
-        if not (isinstance(total, torch.Tensor) and total.requires_grad):
+        shares = {
+            0.125: "λ is the share of their sum.",
+            2
+            / 2.125: "That is the task's share, or that of σ², of which the weight is the inverse.",
+            0.5 / 2.5: "That is the share of 1/(2σ); take σ².",
+            0.5 / 1.5: "That is the share of the weighted losses; λ is that of the weights.",
+        }
+        _expect(weight, 0.125 / 2.125, shares, case)
+        said = (
+            "The log_variances are learnt from the total, the model through the two losses. "
+            "(Here σ² = 4 = L_MLM is already best, so its gradient is 0.)"
+        )
+        require_gradient(total, right(*leaves.values()), leaves, said)
+        if isinstance(weight, Tensor) and weight.requires_grad:
             raise Mistake(
-                "The total does not depend on log_variances any more, so they cannot be learnt. "
-                "Compute it with tensors, without float(), .item() or .detach()."
-            )
-        total.backward()
-        if not torch.allclose(spread.grad, torch.tensor([0.0, -0.5]), atol=1e-5):
-            raise Mistake(
-                f"The gradient for log_variances is {spread.grad.tolist()}; expected [0, −0.5], "
-                "for σ² = 4 = L_MLM is already best. Is a part of the total detached?"
+                "λ is asked for as a float: it is only looked at. Use float(… .detach())."
             )
 
     return run_check("06.5", function, stages)

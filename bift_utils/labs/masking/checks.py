@@ -1,10 +1,9 @@
 """Checks of the exercises in notebook 02.
 
-Where an answer is random, the tolerance is derived, not chosen: a correct masker, whether it tosses
-a coin for each token or counts out a fixed number, is rejected with probability below 1e-9 in all.
-Six numbers are tested, each at 1e-10 or less, most against exact binomial tails. With 150,000
-selected tokens the masker 81/10/9 then passes with probability below 1e-10: its kept tokens give it
-away.
+Where an answer is random, the limits are derived in `distribution`: a correct masker, whether it
+tosses a coin for each token or counts out a fixed number, is refused at most once in 1e9. With
+150,000 selected tokens the masker 81/10/9 then passes with probability below 1e-10: its kept tokens
+give it away.
 """
 
 import math
@@ -12,16 +11,24 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from scipy import stats
 
 from bift_utils.data.batches import IGNORE_INDEX
-from bift_utils.labs.core.checks import CheckResult, Mistake, as_number, run_check
+from bift_utils.labs.core.checks import (
+    NO_RETURN,
+    CheckResult,
+    Mistake,
+    as_number,
+    as_pair,
+    as_tensor,
+    run_check,
+)
 from bift_utils.labs.masking import practice_maskers as practice
+from bift_utils.labs.masking.distribution import bounds, is_even
 from bift_utils.masking import zoo
 from bift_utils.masking.tokens import OUTCOMES, mask_tokens, outcomes
 from bift_utils.runtime import make_generator
 
-ALPHA = 1e-10  # two-sided, for each of the six tests of `check_mask_tokens`
+MASKED, RANDOM, KEPT = (OUTCOMES.index(name) for name in ("[MASK]", "random", "kept"))
 
 
 def check_outcome(function: Callable) -> CheckResult:
@@ -48,12 +55,20 @@ def check_outcome(function: Callable) -> CheckResult:
         ((0.35, 0.4, 1.0, 0.0), "[MASK]", {"not selected": "The rate is 0.4 here, not 0.15.",
                                            "kept": "The shares are 100/0/0 here."}),
         ((0.19, 0.4, 0.25, 0.5), "random", {"[MASK]": "The shares are 25/50/25 here."}),
+        ((0.12, *bert), "random", {"[MASK]": "Exactly at the limit is no longer below it."}),
+        ((0.0, *bert), "[MASK]", {"not selected": "0 counts as False, and is a number too."}),
+        ((0.999, *bert), "not selected", {}),
+        ((0.1, 0.5, 0.0, 0.0), "kept", {"[MASK]": "The share of [MASK] is 0 here.",
+                                        "random": "The share of random tokens is 0 here."}),
+        ((0.4, 0.5, 0.5, 0.5), "random", {"kept": "The shares leave nothing to be kept here."}),
+        ((0.5, 1.0, 0.25, 0.25), "kept", {"random": "Exactly at the limit is no longer below it."}),
+        ((0.0, 0.0, 0.8, 0.1), "not selected", {"[MASK]": "With a rate of 0 nothing is selected."}),
     ]  # fmt: skip
 
     def stages(function):
         for arguments, expected, causes in cases:
             answer = function(*arguments)
-            if answer not in OUTCOMES:
+            if not isinstance(answer, str) or answer not in OUTCOMES:
                 raise Mistake(f"Expected one of the names {OUTCOMES}, got {answer!r}.")
             if answer != expected:
                 u, rate, first, second = arguments
@@ -66,37 +81,28 @@ def check_outcome(function: Callable) -> CheckResult:
     return run_check("02.1", function, stages)
 
 
-def _bounds(n: int, low: float, high: float, alpha: float = ALPHA) -> tuple[float, float]:
-    """Return the counts between which a binomial count stays, for a chance from `low` to `high`."""
-    return stats.binom.ppf(alpha / 2, n, low), stats.binom.isf(alpha / 2, n, high)
-
-
 def _result(function: Callable, ids: torch.Tensor, config, seed: int) -> zoo.Masked:
     """Call a masker on a copy and return what it gives, if that has the right form."""
-    given = ids.clone()
-    answer = function(given, config, make_generator(seed))
-    if answer is None:
-        raise Mistake("Your function returned None. Is a `return` missing?")
-    if not (isinstance(answer, tuple) and len(answer) == 2):
-        raise Mistake("Expected two tensors: return corrupted, labels.")
-    for name, tensor in zip(("corrupted", "labels"), answer, strict=True):
-        if not isinstance(tensor, torch.Tensor) or tensor.shape != ids.shape:
-            raise Mistake(f"`{name}` should be a tensor of the shape of input_ids, {ids.shape}.")
-    if not torch.equal(given, ids):
-        raise Mistake(
-            "Your function changed input_ids. The classifier, or the next epoch, needs the clean "
-            "text: work on input_ids.clone()."
-        )
-    return answer
+    answer = as_pair(function(ids.clone(), config, make_generator(seed)), "corrupted, labels")
+    names, shape = ("corrupted", "labels"), tuple(ids.shape)
+    corrupted, labels = (
+        as_tensor(part, shape, f"`{name}`, a tensor of the shape of input_ids", ids)
+        for name, part in zip(names, answer, strict=True)
+    )
+    return corrupted, labels
 
 
 def _check_exact_facts(ids, corrupted, labels, config) -> None:
     """Check what holds for every token, whatever was drawn."""
     selected = labels != IGNORE_INDEX
+    if (corrupted == IGNORE_INDEX).any() and selected.all():
+        raise Mistake("The two are swapped: return corrupted first, then labels.")
+    if (corrupted == IGNORE_INDEX).any():
+        raise Mistake("−100 stands in the corrupted text. It is no id; it belongs into the labels.")
     if selected.all():
         raise Mistake("Every position has a label. Write −100 where a token was not selected.")
     if not selected.any():
-        raise Mistake("Nothing was selected among 200,000 tokens at a rate of 0.15.")
+        raise Mistake(f"Nothing was selected among {ids.numel():,} tokens at a rate of 0.15.")
     if not config.ordinary[ids[selected]].all():
         raise Mistake(
             "Special tokens were selected ([CLS], [SEP] or [PAD] has a label). "
@@ -142,20 +148,24 @@ KNOWN_SHARES = {  # [MASK], random, kept in percent, and how one arrives there
 }
 
 
-def _check_shares(counts: list[int]) -> None:
-    """Compare the counts of [MASK], random and kept with 80/10/10."""
+def _right_shares(counts: list[int]) -> bool:
+    """Say whether the counts of [MASK], random and kept fit 80/10/10."""
+    low, high = bounds(sum(counts), 0.8, 0.8)
+    # one draw of 1,000 gives the original back
+    kept_low, kept_high = bounds(sum(counts), 0.1, 0.1001)
+    return low <= counts[0] <= high and kept_low <= counts[2] <= kept_high
+
+
+def _shares_cause(counts: list[int]) -> str:
+    """Say how one arrives at wrong counts of [MASK], random and kept."""
     n = sum(counts)
-    low, high = _bounds(n, 0.8, 0.8)
-    kept_low, kept_high = _bounds(n, 0.1, 0.1001)  # one draw of 1,000 gives the original back
-    if low <= counts[0] <= high and kept_low <= counts[2] <= kept_high:
-        return
     shares = [100 * count / n for count in counts]
 
     def distance(known):
         return max(abs(a - b) for a, b in zip(known, shares, strict=True))
 
     near = min(KNOWN_SHARES, key=distance)
-    raise Mistake(
+    return (
         "Of {:,} selected tokens {:.1f} % became [MASK], {:.1f} % random, {:.1f} % were kept; "
         "expected 80/10/10. ".format(n, *shares)
         + (
@@ -166,16 +176,106 @@ def _check_shares(counts: list[int]) -> None:
     )
 
 
-def _check_rate(function: Callable, ids: torch.Tensor, config) -> None:
-    """Ask for another rate, with the same slack of one token a row as at 15 %."""
-    _, labels = _result(function, ids, config, seed=4)
-    n, found = int(config.ordinary[ids].sum()), int((labels != IGNORE_INDEX).sum())
-    low, high = _bounds(n, config.mlm_probability, config.mlm_probability)
-    if not low - len(ids) <= found <= high + len(ids):
+SAME_COLUMNS = (
+    "Some positions are selected far more often than others, the same in every row. Draw numbers "
+    "of the shape (B, T)."
+)
+SPANS = (
+    "Neighbours are selected together far too often. Each token is selected for itself, not in "
+    "spans."
+)
+WHOLE_ROWS = (
+    "Some rows have far more selected tokens than others: whole rows, or one coin for a row. Draw "
+    "a number for each token, shape (B, T)."
+)
+
+
+def _clumped(hits: torch.Tensor, of: torch.Tensor) -> float:
+    """Return how much more than by chance groups differ, whatever their common share; fair is 1."""
+    hits, of = hits[of > 0].double(), of[of > 0].double()
+    share = hits.sum() / of.sum()
+    return float(((hits - of * share) ** 2 / (of * share * (1 - share) + 1e-9)).mean())
+
+
+def _check_selection(ids, labels, config, hint: str = "") -> None:
+    """Check how many tokens were selected, and that they lie anywhere."""
+    ordinary, selected, rate = config.ordinary[ids], labels != IGNORE_INDEX, config.mlm_probability
+    n, found = int(ordinary.sum()), int(selected.sum())
+    low, high = bounds(n, rate, rate)
+    # one token a row more or less: a fixed count may be rounded either way
+    off = not low - len(ids) <= found <= high + len(ids)
+    columns, rows = ((selected.sum(d), ordinary.sum(d)) for d in (0, 1))
+    together = (rate + 1 / 195) ** 2  # again one token a row
+    spans = False
+    for first in (1, 2):  # pairs that share no token: (1, 2), (3, 4) …, then (2, 3), (4, 5) …
+        both = selected[:, first : first + 192].unflatten(1, (-1, 2)).all(-1)
+        spans = spans or int(both.sum()) > bounds(both.numel(), together, together)[1]
+    uneven = not is_even(*columns, rate), not is_even(*rows, rate)
+    if not (off or spans or any(uneven)):
+        return
+    if _clumped(*columns) > 2 or (uneven[0] and not off):
+        raise Mistake(SAME_COLUMNS)
+    if _clumped(*rows) > 5:
+        raise Mistake(WHOLE_ROWS)
+    if off:
         raise Mistake(
-            f"{100 * found / n:.1f} % of the tokens were selected. The rate is "
-            f"config.mlm_probability, {config.mlm_probability} here."
+            f"{100 * found / n:.1f} % of the tokens were selected; expected {100 * rate:g} %. The "
+            f"rate is config.mlm_probability, {rate:g} here, of the ordinary tokens. {hint}".strip()
         )
+    raise Mistake(SPANS if spans else WHOLE_ROWS)
+
+
+def _check_outcomes(found, labels) -> None:
+    """Check the shares of the outcomes, and that they are drawn for each token by itself."""
+    selected = labels != IGNORE_INDEX
+    counts = found.flatten().bincount(minlength=4).tolist()[1:]
+    right = _right_shares(counts)
+    for outcome, chance in ((MASKED, 0.8), (KEPT, 0.1)):
+        for dimension, name in ((1, "row"), (0, "column")):
+            hits, of = (found == outcome).sum(dimension), selected.sum(dimension)
+            if (right and not is_even(hits, of, chance)) or (not right and _clumped(hits, of) > 2):
+                raise Mistake(
+                    f"What becomes of the selected tokens of a {name} hangs together: a {name} has "
+                    f"far too many, or far too few, {OUTCOMES[outcome]}. Draw the outcome anew for "
+                    "each token."
+                )
+    if not right:
+        raise Mistake(_shares_cause(counts))
+
+
+def _check_draws(ids, corrupted, labels, config) -> None:
+    """Check how the outcomes and the random ids are spread over a text with uneven ids."""
+    found = outcomes(ids, corrupted, labels, config.mask_token_id)
+    _check_outcomes(found, labels)
+    as_random = found == RANDOM
+    # where a random token is seen it is any ordinary one but the original, all with one chance
+    choices = config.ordinary.nonzero()[:, 0]
+    drawn, clean = corrupted[as_random], ids[as_random]
+    times = drawn.bincount(minlength=len(config.ordinary))[choices]
+    of = len(drawn) - clean.bincount(minlength=len(config.ordinary))[choices]
+    if not is_even(times, of, 1 / (len(choices) - 1)):
+        often, seldom = choices[times.argmax()], choices[times.argmin()]
+        raise Mistake(
+            f"One id was drawn {int(times.max()):,} times ({int(often)}), another "
+            f"{int(times.min()):,} times ({int(seldom)}), of {len(drawn):,} random tokens. Draw a "
+            "new token for each position, every ordinary id with the same chance, whatever the "
+            "text holds."
+        )
+    for offset, side in ((1, "left"), (-1, "right")):
+        neighbour = ids.roll(offset, 1)
+        asked = as_random & config.ordinary[neighbour] & (neighbour != ids)
+        same = int((asked & (corrupted == neighbour)).sum())
+        if same > bounds(int(asked.sum()), 1 / 999, 1 / 999)[1]:
+            raise Mistake(
+                f"{same:,} of {int(asked.sum()):,} random tokens equal their {side} neighbour. "
+                "Draw them from the vocabulary, not from the text."
+            )
+
+
+def _uneven(ids: torch.Tensor, config) -> torch.Tensor:
+    """Return the practice batch with some ids far more frequent than others, and many missing."""
+    places = (ids - 5) ** 2 // 1000
+    return torch.where(config.ordinary[ids], places + 5, ids)
 
 
 def check_mask_tokens(function: Callable) -> CheckResult:
@@ -196,31 +296,24 @@ def check_mask_tokens(function: Callable) -> CheckResult:
                 "Two seeds gave the same selection. Draw from the generator you are given."
             )
         corrupted, labels = _result(function, ids, config, seed=3)
-        columns = (labels[:, 1:196] != IGNORE_INDEX).sum(0).double()  # ordinary in every row
-        if (columns - columns.mean()).abs().max() > 250:  # ten standard errors
-            raise Mistake(
-                "Every row has the same positions selected. Draw numbers of the shape (B, T)."
-            )
         found = outcomes(ids, corrupted, labels, config.mask_token_id)
         counts = found.flatten().bincount(minlength=4).tolist()[1:]
-        low, high = _bounds(int(config.ordinary[ids].sum()), 0.15, 0.15)
-        # one token a row more or less: a fixed count may be rounded either way
-        if not low - len(ids) <= sum(counts) <= high + len(ids):
-            share = sum(counts) / int(config.ordinary[ids].sum())
-            hint = "It is config.mlm_probability of the ordinary tokens."
-            if counts[2] < 0.01 * sum(counts):
-                hint = "No selected token was kept: do the labels leave out the kept tokens?"
-            raise Mistake(f"{100 * share:.1f} % of the tokens were selected; expected 15 %. {hint}")
-        _check_shares(counts)
-        _check_rate(function, few, replace(config, mlm_probability=0.4))
-        per_id = corrupted[found == OUTCOMES.index("random")].bincount(minlength=1005)
-        if per_id.max() > _bounds(int(per_id.sum()), 0.001, 0.001, ALPHA / 1000)[1]:
-            raise Mistake(
-                f"One id was drawn {int(per_id.max()):,} times of {int(per_id.sum()):,}. "
-                "Draw a new token for each position, every ordinary one with the same chance."
-            )
+        kept_hint = "No selected token was kept: do the labels leave out the kept tokens?"
+        few_kept = counts[2] < 0.01 * sum(counts)
+        _check_selection(ids, labels, config, kept_hint if few_kept else "")
+        _check_outcomes(found, labels)
+        # nine in ten tokens selected: many random ones, and a rate that is not the usual one
+        uneven, often = _uneven(ids[:2500], config), replace(config, mlm_probability=0.9)
+        corrupted, labels = _result(function, uneven, often, seed=4)
+        _check_exact_facts(uneven, corrupted, labels, often)
+        _check_selection(uneven, labels, often)
+        _check_draws(uneven, corrupted, labels, often)
 
-    return run_check("02.2", function, stages)
+    changed = (
+        "Your function changed input_ids. The classifier, or the next epoch, needs the clean "
+        "text: work on input_ids.clone()."
+    )
+    return run_check("02.2", function, stages, changed, seconds=180.0)
 
 
 def check_selected_needed(function: Callable) -> CheckResult:
@@ -246,33 +339,40 @@ def check_selected_needed(function: Callable) -> CheckResult:
                 (z / (p - q)) ** 2 * (a**2 + b**2),
             ),
             "z is missing.": (needed(p, q, 1),),
+            "z stands inside the square too: it is (z · …)².": (z * needed(p, q, 1),),
+            "Only the errors were squared; the difference |p − q| is squared with them.": (
+                (z * (a + b)) ** 2 / abs(p - q),
+            ),
             "That is the number of all tokens; asked is the number of selected ones.": (
                 needed(p, q, z) / 0.15,
             ),
         }
 
     def stages(function):
-        for p, q, z in ((0.10, 0.09, 6.0), (0.09, 0.10, 6.0), (0.80, 0.83, 4.0), (0.10, 0.02, 5.0)):
+        cases = [(0.10, 0.09, 6.0), (0.09, 0.10, 6.0), (0.80, 0.83, 4.0), (0.10, 0.02, 5.0),
+                 (0.2, 0.8, 2.0), (0.4, 0.25, 3.0), (0.9, 0.1, 1.0)]  # fmt: skip
+        for p, q, z in cases:
             answer, expected = as_number(function(p, q, z)), needed(p, q, z)
             said = f"For p = {p}, q = {q}, z = {z} you gave {answer:,.10g}; "
             for cause, values in near_misses(p, q, z).items():
-                if any(abs(answer - value) <= 1 for value in values):
+                near = (abs(answer - value) <= 1 < abs(value - expected) for value in values)
+                if any(near):
                     raise Mistake(said + f"expected {math.ceil(expected):,}. {cause}")
-            if not -1e-6 <= answer - expected <= 1.001:
+            if answer != round(answer) and -1 < answer - expected < 1:
+                raise Mistake(said + "tokens come in whole numbers: round up with math.ceil.")
+            if not -1e-6 <= answer - expected < 1 - 1e-6:
                 raise Mistake(
                     said + f"expected the whole number just above {expected:,.1f}. "
                     "Solve |p − q| = z·√(p(1 − p)/n) + z·√(q(1 − q)/n) for n and round up."
                 )
-            if answer != round(answer):
-                raise Mistake(said + "tokens come in whole numbers: round up with math.ceil.")
 
     return run_check("02.3", function, stages)
 
 
 RIGHT = {  # correct maskers, seeds
-    "masking.mask_tokens": (mask_tokens, range(4)),
-    "zoo.fixed_count": (zoo.fixed_count, range(2)),
-    "a masker that never draws the original": (practice.never_the_original, range(2)),
+    "masking.mask_tokens": (mask_tokens, range(2)),
+    "zoo.fixed_count": (zoo.fixed_count, range(1)),
+    "a masker that never draws the original": (practice.never_the_original, range(1)),
 }
 UNLUCKY = "a masker whose kept share is off by 4.5 standard errors, once up and once down,"
 ONE_FAULT = [  # masker, its fault, what to look at; the easiest first
@@ -288,6 +388,11 @@ ONE_FAULT = [  # masker, its fault, what to look at; the easiest first
     (practice.with_shares(1.0, 0.0), zoo.WRONG_SHARES, "It is 100/0/0: count the three outcomes."),
     (practice.with_shares(0.8, 0.02), zoo.WRONG_SHARES,
      "It is 80/2/18: its share of [MASK] is right."),
+    (practice.with_shares(0.85, 0.05), zoo.WRONG_SHARES,
+     "It is 85/5/10: its share of kept tokens is right."),
+    (practice.with_shares(0.75, 0.15), zoo.WRONG_SHARES,
+     "It is 75/15/10: there are too few [MASK]."),
+    (practice.with_shares(0.8, 0.15), zoo.WRONG_SHARES, "It is 80/15/5: too few were kept."),
     (practice.with_shares(0.81, 0.10), zoo.WRONG_SHARES,
      "It is 81/10/9: one point off. Is your tolerance about six standard errors, and do you look "
      "at the kept tokens?"),
@@ -295,6 +400,9 @@ ONE_FAULT = [  # masker, its fault, what to look at; the easiest first
      "Its kept share is off by seven and a half standard errors √(p(1 − p)/n), and six are the "
      "limit."),
 ]  # fmt: skip
+
+
+COLLECTIONS = (set, frozenset, list, tuple)
 
 
 def check_find_faults(function: Callable) -> CheckResult:
@@ -306,8 +414,8 @@ def check_find_faults(function: Callable) -> CheckResult:
         def ask(masker, seed=0):
             answer = function(masker, ids.clone(), config, make_generator(seed))
             if answer is None:
-                raise Mistake("Your function returned None. Is a `return` missing?")
-            if isinstance(answer, str) or not set(answer) <= set(zoo.FAULTS):
+                raise Mistake(NO_RETURN)
+            if not isinstance(answer, COLLECTIONS) or not set(answer) <= set(zoo.FAULTS):
                 raise Mistake(f"Expected a set of names from masking.zoo.FAULTS, got {answer!r}.")
             return set(answer)
 
@@ -327,18 +435,22 @@ def check_find_faults(function: Callable) -> CheckResult:
             if fault not in answer:
                 raise Mistake(f"Your test lets a masker pass that has this fault: {fault}. {hint}")
             extra = answer - {fault}
-            if extra and fault != zoo.ASKS_ALL:
+            if extra and fault == zoo.ASKS_ALL:
+                raise Mistake(
+                    f"Where every position has a label, return “{fault}” alone and at once; you "
+                    f"gave {sorted(extra)} as well."
+                )
+            if extra:
                 raise Mistake(
                     f"A masker whose only fault is “{fault}” is also accused of {sorted(extra)}. "
                     f"{hint}"
                 )
         for name, masker in zoo.ZOO.items():
             answer, faults = ask(masker, seed=7), zoo.ANSWERS[name]
-            right = zoo.ASKS_ALL in answer if zoo.ASKS_ALL in faults else answer == faults
-            if not right:
+            if answer != faults:
                 raise Mistake(
                     f"For “{name}” your test says {sorted(answer)}; "
                     f"its faults are {sorted(faults)}."
                 )
 
-    return run_check("02.4", function, stages)
+    return run_check("02.4", function, stages, changed="", seconds=300.0)

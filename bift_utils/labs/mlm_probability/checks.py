@@ -1,49 +1,27 @@
-"""Checks of the exercises in notebook 03: each compares with the exact answer to 1e-6."""
+"""Checks of the exercises in notebook 03: each compares with the exact answer."""
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from bift_utils.labs.core.checks import CheckResult, Mistake, as_number, run_check
+from bift_utils.labs.core.checks import (
+    CheckResult,
+    Mistake,
+    as_number,
+    as_tensor,
+    compare,
+    require_gradient,
+    run_check,
+)
 from bift_utils.runtime import make_generator
 
-CLOSE = 1e-6
-NO_RETURN = "Your function returned None. Is a `return` missing?"
 
-
-def _call(function: Callable, *inputs, shape: tuple[int, ...], hint: str) -> Tensor:
+def _call(function: Callable, *inputs, shape: tuple[int, ...], what: str) -> Tensor:
     """Call the learner's function on copies; return what it gives, if that has the right form."""
     given = [value.clone() if isinstance(value, Tensor) else value for value in inputs]
-    answer = function(*given)
-    if answer is None:
-        raise Mistake(NO_RETURN)
-    if not isinstance(answer, Tensor) or tuple(answer.shape) != shape:
-        got = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
-        raise Mistake(f"Expected a tensor of shape {shape}, got {got}. {hint}")
-    for before, after in zip(inputs, given, strict=True):
-        if isinstance(before, Tensor) and not torch.equal(before, after):
-            raise Mistake("Your function changed its inputs. Build new tensors instead.")
-    return answer.detach().double()
-
-
-def _compare(answer: Tensor, expected: Tensor, near_misses: dict[str, Tensor], hint: str) -> None:
-    """Raise the cause of the near miss that the answer equals, or the hint."""
-
-    def same(other: Tensor) -> bool:
-        return answer.shape == other.shape and torch.allclose(
-            answer, other.double(), rtol=CLOSE, atol=CLOSE
-        )
-
-    if same(expected):
-        return
-    for cause, value in near_misses.items():
-        if same(value):
-            raise Mistake(cause)
-    if answer.isnan().any():
-        raise Mistake(f"There is a NaN in your answer. {hint}")
-    gap = float((answer - expected).abs().max())
-    raise Mistake(f"Your answer is off by up to {gap:.3g}. {hint}")
+    return as_tensor(function(*given), shape, what)
 
 
 def check_bayes_rule(function: Callable) -> CheckResult:
@@ -54,9 +32,9 @@ def check_bayes_rule(function: Callable) -> CheckResult:
 
     def stages(function):
         shape = (2, 3)
-        hint = "One row a sentence, one column a candidate."
+        what = "one row a sentence, one column a candidate"
         try:
-            answer = _call(function, prior, likelihood, shape=shape, hint=hint)
+            answer = _call(function, prior, likelihood, shape=shape, what=what)
         except RuntimeError as error:
             raise Mistake(
                 f"Your function raised RuntimeError: {error}. A sum along the last dimension has "
@@ -64,7 +42,7 @@ def check_bayes_rule(function: Callable) -> CheckResult:
             ) from None
         joint = prior * likelihood
         alone = likelihood / likelihood.sum(-1, keepdim=True)
-        _compare(
+        compare(
             answer,
             joint / joint.sum(-1, keepdim=True),
             {
@@ -81,10 +59,16 @@ def check_bayes_rule(function: Callable) -> CheckResult:
                 "The prior is in there twice.": (prior * joint)
                 / (prior * joint).sum(-1, keepdim=True),
             },
-            "Multiply each row by the prior, then divide the row by its sum.",
+            hint="Multiply each row by the prior, then divide the row by its sum.",
         )
-        one = _call(function, prior, likelihood[1:], shape=(1, 3), hint=hint)
-        _compare(one, (joint / joint.sum(-1, keepdim=True))[1:], {}, "Here there is one sentence.")
+        for rows, candidates in ((3, 3), (2, 5)):  # square, and wider than high
+            draw = torch.rand(rows, candidates, generator=make_generator(rows), dtype=prior.dtype)
+            wide = draw.sum(0) / draw.sum()
+            right = wide * draw / (wide * draw).sum(-1, keepdim=True)
+            answer = _call(function, wide, draw, shape=(rows, candidates), what=what)
+            compare(answer, right, {}, f"For {rows} sentences and {candidates} candidates.")
+        one = _call(function, prior, likelihood[1:], shape=(1, 3), what=what)
+        compare(one, (joint / joint.sum(-1, keepdim=True))[1:], {}, "Here there is one sentence.")
 
     return run_check("03.1", function, stages)
 
@@ -96,13 +80,13 @@ def check_kl_divergence(function: Callable) -> CheckResult:
     kl = (torch.special.xlogy(exact, exact) - exact * model.log()).sum(-1)
 
     def stages(function):
-        hint = "One number a row: sum over the candidates, the last dimension."
+        what = "one number a row (sum over the candidates, the last dimension)"
         first = (exact[:1], model[:1].log())
-        answer = _call(function, *first, shape=(1,), hint=hint)
+        answer = _call(function, *first, shape=(1,), what=what)
         p, log_q = first
         cross = -(p * log_q).sum(-1)
         backwards = (log_q.exp() * (log_q - p.log())).sum(-1)
-        _compare(
+        compare(
             answer,
             kl[:1],
             {
@@ -111,8 +95,15 @@ def check_kl_divergence(function: Callable) -> CheckResult:
                 "The sign is wrong: KL is never negative.": -kl[:1],
                 "That is the cross-entropy. It is never below the entropy of the exact answer; "
                 "subtract that entropy.": cross,
-                "That is in bits: take the natural logarithm.": kl[:1]
-                / torch.log(torch.tensor(2.0, dtype=torch.float64)),
+                "That is in bits: take the natural logarithm.": kl[:1] / math.log(2),
+                "That is with the logarithm to base 10: take the natural one.": kl[:1]
+                / math.log(10),
+                "That is the entropy of the exact answer; the model does not count in it.": (
+                    -(p * p.log()).sum(-1)
+                ),
+                "You took absolute values; where the model says too much, its term is negative.": (
+                    (p * (p.log() - log_q).abs()).sum(-1)
+                ),
                 "You averaged over the candidates; sum them.": kl[:1] / 3,
                 "The log ratio is not weighed with the exact probabilities.": (p.log() - log_q).sum(
                     -1
@@ -122,19 +113,19 @@ def check_kl_divergence(function: Callable) -> CheckResult:
                     p * (p.log() - log_q.exp())
                 ).sum(-1),
             },
-            "It is the sum of exact · (log exact − log model).",
+            hint="It is the sum of exact · (log exact − log model).",
         )
-        answer = _call(function, exact, model.log(), shape=(2,), hint=hint)
+        answer = _call(function, exact, model.log(), shape=(2,), what=what)
         if answer.isnan().any():
             raise Mistake(
                 "The second row has an exact probability of 0, and 0 · log 0 gave NaN. Its limit "
                 "is 0: torch.special.xlogy(x, x) knows that."
             )
-        _compare(
+        compare(
             answer,
             kl,
             {},
-            "The second row has an exact probability of 0. That term is exactly 0; nothing "
+            hint="The second row has an exact probability of 0. That term is exactly 0; nothing "
             "else may change.",
         )
 
@@ -146,13 +137,12 @@ def check_copy_or_doubt(function: Callable) -> CheckResult:
 
     `kept` and `drawn` are the channel's shares of selected tokens.
     """
-    around = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64)
 
-    def optimum(seen, kept, drawn):
+    def optimum(around, seen, kept, drawn):
         copy = kept * around[seen] / (kept * around[seen] + drawn / len(around))
         return copy * torch.eye(len(around), dtype=torch.float64)[seen] + (1 - copy) * around
 
-    def near_misses(seen, kept, drawn):
+    def near_misses(around, seen, kept, drawn):
         word = torch.eye(len(around), dtype=torch.float64)[seen]
         size = len(around)
 
@@ -177,28 +167,55 @@ def check_copy_or_doubt(function: Callable) -> CheckResult:
             "word included: you put κ on the word and shared the rest out among the others.": (
                 right * word + others * (around * (1 - word)) / (around * (1 - word)).sum()
             ),
+            "The shares are arguments: you took the 0.1 and 0.1 of the notebook.": optimum(
+                around, seen, 0.1, 0.1
+            ),
+            "V is the number of candidates, len(around); you took the 8 of the notebook.": mixed(
+                likely / (likely + drawn / 8)
+            ),
+            "The shares and V are those of the notebook (0.1, 0.1 and 8): take your arguments.": (
+                mixed(around[seen] / (around[seen] + 1 / 8))
+            ),
+            "You left the division by V out of both terms' sum: κ is kept · π(w) over the sum of "
+            "kept · π(w) and drawn / V.": mixed(likely * size / (likely + drawn)),
+            "That is κ · π(w) at the word seen and nothing else; the context's share is missing.": (
+                right * word
+            ),
+            "Your weights do not sum to one: the context counts with 1 − κ.": (
+                right * word + around
+            ),
             "A random draw is made from all V words, the one that stands there included: divide "
             "by V, not by V − 1.": mixed(likely / (likely + drawn / (size - 1))),
         }
 
     def stages(function):
-        for seen, kept, drawn in ((1, 0.3, 0.1), (3, 0.1, 0.1), (0, 0.3, 0.2), (2, 0.0, 0.5)):
-            hint = "Expected one probability for each candidate."
-            answer = _call(function, around, seen, kept, drawn, shape=(4,), hint=hint)
-            _compare(
+        what = "one probability for each candidate"
+        four = [0.4, 0.3, 0.2, 0.1]
+        cases = [(four, 1, 0.3, 0.1), (four, 3, 0.1, 0.1), (four, 0, 0.3, 0.2), (four, 2, 0.0, 0.5),
+                 ([0.6, 0.0, 0.4], 1, 0.2, 0.1), ([0.7, 0.3], 0, 0.05, 0.25)]  # fmt: skip
+        for numbers, *question in cases:
+            around = torch.tensor(numbers, dtype=torch.float64)
+            answer = _call(function, around, *question, shape=tuple(around.shape), what=what)
+            seen, kept, drawn = question
+            compare(
                 answer,
-                optimum(seen, kept, drawn),
-                near_misses(seen, kept, drawn),
-                f"(π = {around.tolist()}, the word seen is number {seen}, kept {kept}, drawn "
-                f"{drawn}.) Mix two answers: copy with weight κ, the context with weight 1 − κ.",
+                optimum(around, *question),
+                near_misses(around, *question),
+                f"For π = {numbers}, the word seen number {seen}, kept {kept} and drawn {drawn}.",
+                "Mix two answers: copy with weight κ, the context with weight 1 − κ.",
             )
 
     return run_check("03.3", function, stages)
 
 
-def _head(hidden, w, order="dense gelu norm", approximate="none", transpose=False, bias=True):
+def _head(
+    hidden, w, order="dense gelu norm", approximate="none", transpose=False, bias=True, without=""
+):
     """The masked-LM head in one line a step; the options spoil one thing each."""
     h = hidden
+    if without:  # a weight that is left out: as if it were 1 or 0
+        neutral = torch.ones_like if without == "norm_weight" else torch.zeros_like
+        w = {**w, without: neutral(w[without])}
     for step in order.split():
         if step == "dense":
             matrix = w["dense_weight"] if transpose else w["dense_weight"].T
@@ -273,6 +290,15 @@ def _wrong_heads(hidden: Tensor, w: dict) -> dict[str, Tensor]:
             hidden, w, transpose=True
         ),
         "The output bias, one number a token, is missing.": _head(hidden, w, bias=False),
+        "The dense layer has a bias too, dense_bias.": _head(hidden, w, without="dense_bias"),
+        "LayerNorm has a scale of its own, norm_weight.": _head(hidden, w, without="norm_weight"),
+        "LayerNorm has a shift of its own, norm_bias.": _head(hidden, w, without="norm_bias"),
+        "The second GELU is too much: there is one, after the dense layer.": _head(
+            hidden, w, "dense gelu norm gelu"
+        ),
+        "These are log-probabilities; the head gives logits, before the softmax.": _head(
+            hidden, w
+        ).log_softmax(-1),
         "These are probabilities; the head gives logits, before the softmax.": _head(
             hidden, w
         ).softmax(-1),
@@ -283,23 +309,30 @@ def check_mlm_head(function: Callable) -> CheckResult:
     """Check exercise 03.4: `function(hidden, w)` is BERT's masked-LM head."""
 
     def stages(function):
-        hidden, w = _head_weights(width=6, vocab_size=9)
-        given = {name: value.clone() for name, value in w.items() if name != "eps"}
-        given["eps"] = w["eps"]
-        hint = "One row a position, one logit for each token of the vocabulary."
-        answer = _call(function, hidden, given, shape=(4, 9), hint=hint)
-        if any(
-            not torch.equal(torch.as_tensor(given[name]), torch.as_tensor(w[name])) for name in w
-        ):
-            raise Mistake("Your function changed the weights. Build new tensors instead.")
-        _compare(
-            answer,
-            _head(hidden, w),
-            {**_wrong_heads(hidden, w), **_wrong_norms(hidden, w)},
-            "Go step by step: dense, GELU, LayerNorm, then the embeddings, then the bias.",
-        )
+        what = "one row a position, one logit for each token of the vocabulary"
+        for width, vocab_size in ((6, 9), (5, 3)):
+            hidden, w = _head_weights(width, vocab_size)
+            shape = (len(hidden), vocab_size)
+            answer = as_tensor(function(hidden.clone(), dict(w)), shape, what)
+            compare(
+                answer,
+                _head(hidden, w),
+                {**_wrong_heads(hidden, w), **_wrong_norms(hidden, w)},
+                hint="Go step by step: dense, GELU, LayerNorm, then the embeddings, then the bias.",
+            )
+        leaves = {name: value for name, value in w.items() if isinstance(value, Tensor)}
+        leaves = {name: value.requires_grad_() for name, value in leaves.items()}
+        leaves["hidden"] = hidden.requires_grad_()
+        said = "The head is trained, and passes the gradient on to the encoder below it."
+        require_gradient(function(hidden, dict(w)), _head(hidden, w), leaves, said)
 
-    return run_check("03.4", function, stages)
+    return run_check("03.4", function, stages, "Your function changed the weights, or `hidden`.")
+
+
+SENTENCE = (
+    "Your function changed the sentence. Hide each token in a clone, or the next one is scored "
+    "with more than itself hidden."
+)
 
 
 def _stand_in(corrupted: Tensor) -> Tensor:
@@ -326,59 +359,66 @@ def check_pseudo_likelihood(function: Callable) -> CheckResult:
 
     `log_probabilities` is a function from corrupted ids (N, T) to log-probabilities (N, T, V).
     """
-    vocab_size, length, model = 5, 4, _stand_in
+    mask, model = 5, _stand_in
 
-    def score(tokens, hidden_at, mask=vocab_size) -> Tensor:
+    def single(tokens, hidden_at, place) -> Tensor:
+        """Return log P(x_i) at a place, with the places `hidden_at` hidden."""
+        blank = tokens.clone()
+        blank[hidden_at] = mask
+        return model(blank[None])[0, place, tokens[place]]
+
+    def score(tokens, hidden_at, places=None) -> Tensor:
         """Sum over i of log P(x_i), with the places hidden_at(i) hidden."""
-        total = torch.zeros((), dtype=torch.float64)
-        for i in range(len(tokens)):
-            blank = tokens.clone()
-            blank[hidden_at(i)] = mask
-            total = total + model(blank[None])[0, i, tokens[i]]
-        return total
+        places = range(len(tokens)) if places is None else places
+        terms = [single(tokens, hidden_at(i), i) for i in places]
+        return torch.stack([torch.zeros((), dtype=torch.float64), *terms]).sum()
+
+    def near_misses(tokens) -> dict[str, Tensor]:
+        expected, length = score(tokens, lambda i: [i]), len(tokens)
+        entries, chances = [], []
+        for i in range(length):
+            blank = tokens.index_fill(0, torch.tensor(i), mask)
+            entries.append(model(blank[None])[0, i, mask])
+            chances.append(single(tokens, [i], i).exp())
+        return {
+            "You scored each token while it was visible: the model copies it. Put [MASK] "
+            "in its place first.": score(tokens, lambda i: []),
+            "You hid all tokens at once. Hide one, score it, and put it back.": score(
+                tokens, lambda i: slice(None)
+            ),
+            "You hid the token and all to its right: that is a one-way score. Hide one "
+            "token only.": score(tokens, lambda i: slice(i, None)),
+            "A token that was hidden stayed hidden: start each time from the whole "
+            "sentence.": score(tokens, lambda i: slice(0, i + 1)),
+            "You read the entry of [MASK], not that of the hidden word: remember the word "
+            "before you hide it.": torch.stack(entries).sum(),
+            "The first token is missing from your sum.": score(
+                tokens, lambda i: [i], range(1, length)
+            ),
+            "The last token is missing from your sum.": score(
+                tokens, lambda i: [i], range(length - 1)
+            ),
+            "The first and the last token are missing from your sum: this sentence has no [CLS] "
+            "and [SEP].": score(tokens, lambda i: [i], range(1, length - 1)),
+            "That is in bits; nats take the natural logarithm.": expected / math.log(2),
+            "That is the mean a token; asked is the sum.": expected / length,
+            "You added probabilities; add their logarithms.": torch.stack(chances).sum(),
+            "That is exp of the score; asked is its logarithm, in nats.": expected.exp(),
+            "The sign is wrong: a log-likelihood is below zero.": -expected,
+        }
 
     def stages(function):
-        for tokens in (torch.tensor([3, 0, 4, 1]), torch.tensor([2, 2, 0, 3])):
-            given = tokens.clone()
-            score_given = as_number(function(model, given, vocab_size))
-            answer = torch.tensor(score_given, dtype=torch.float64)
-            if not torch.equal(given, tokens):
-                raise Mistake(
-                    "Your function changed the sentence. Hide each token in a clone, or the next "
-                    "one is scored with more than itself hidden."
-                )
-            expected = score(tokens, lambda i: [i])
-            conditionals = [
-                model(tokens.index_fill(0, torch.tensor(i), vocab_size)[None])[0, i, tokens[i]]
-                for i in range(length)
-            ]
-            entries = [
-                model(tokens.index_fill(0, torch.tensor(i), vocab_size)[None])[0, i, vocab_size]
-                for i in range(length)
-            ]
-            _compare(
+        for ids in ([3, 0, 4, 1], [2, 2, 0, 3], [1, 4, 4, 0, 2, 3], [2]):
+            tokens = torch.tensor(ids)
+            answer = as_number(function(model, tokens.clone(), mask))
+            first = float(single(tokens, [0], 0))
+            compare(
                 answer,
-                expected,
-                {
-                    "You scored each token while it was visible: the model copies it. Put [MASK] "
-                    "in its place first.": score(tokens, lambda i: []),
-                    "You hid all tokens at once. Hide one, score it, and put it back.": score(
-                        tokens, lambda i: slice(None)
-                    ),
-                    "You hid the token and all to its right: that is a one-way score. Hide one "
-                    "token only.": score(tokens, lambda i: slice(i, None)),
-                    "A token that was hidden stayed hidden: start each time from the whole "
-                    "sentence.": score(tokens, lambda i: slice(0, i + 1)),
-                    "You read the entry of [MASK], not that of the hidden word: remember the word "
-                    "before you hide it.": torch.stack(entries).sum(),
-                    "That is the mean a token; asked is the sum.": expected / length,
-                    "You added probabilities; add their logarithms.": torch.stack(conditionals)
-                    .exp()
-                    .sum(),
-                    "That is exp of the score; asked is its logarithm, in nats.": expected.exp(),
-                    "The sign is wrong: a log-likelihood is below zero.": -expected,
-                },
-                "For each i: a clone with [MASK] at i, the model on it, the entry [0, i, x_i].",
+                float(score(tokens, lambda i: [i])),
+                {cause: float(value) for cause, value in near_misses(tokens).items()},
+                f"For the sentence {ids}.",
+                "For each i: a clone with [MASK] at i, the model on it, the entry [0, i, x_i]. For "
+                f"i = 0 that is {first:.4f}.",
             )
 
-    return run_check("03.5", function, stages)
+    return run_check("03.5", function, stages, SENTENCE)

@@ -5,10 +5,21 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from bift_utils.labs.core.checks import CheckResult, Mistake, as_number, run_check
+from bift_utils.labs.core.checks import (
+    CheckResult,
+    Mistake,
+    as_number,
+    as_tensor,
+    close,
+    compare,
+    run_check,
+)
 from bift_utils.languages.families import MarkovLanguage
 
-TOLERANCE = 1e-6  # float32 arithmetic passes
+CHANGED = (
+    "Your function changed its inputs, so the next call sees another language. Write a = a * b "
+    "instead of a *= b, and do not assign into them."
+)
 
 
 def _tables(*rows) -> tuple[Tensor, Tensor]:
@@ -20,42 +31,18 @@ WEATHER = _tables([0.5, 0.3, 0.2], [0.8, 0.2, 0.0], [0.3, 0.4, 0.3], [0.0, 0.5, 
 CIRCLE = _tables([0.5, 0.25, 0.25], [0.0, 1.0, 0.0], [0.0, 0.6, 0.4], [1.0, 0.0, 0.0])
 DENSE = _tables([0.1, 0.2, 0.7], [0.6, 0.3, 0.1], [0.1, 0.1, 0.8], [0.25, 0.5, 0.25])
 TWO_WORDS = _tables([0.9, 0.1], [0.5, 0.5], [0.05, 0.95])
+STARTS = _tables([1.0, 0.0, 0.0], [0.2, 0.5, 0.3], [0.6, 0.3, 0.1], [0.1, 0.1, 0.8])
 
 
 def _entropy(p: Tensor) -> Tensor:
     return -torch.special.xlogy(p, p).sum(-1)
 
 
-def _call(function: Callable, tensors: tuple[Tensor, ...], *others):
-    """Call a learner's function on copies, and say so if it changes one of them."""
-    copies = [tensor.clone() for tensor in tensors]
-    answer = function(*copies, *others)
-    if not all(torch.equal(a, b) for a, b in zip(tensors, copies, strict=True)):
-        raise Mistake(
-            "Your function changed its inputs, so the next call sees another language. "
-            "Write a = a * b instead of a *= b, and do not assign into them."
-        )
-    return answer
-
-
-def _compare(answer: float, expected: float, near_misses: dict, said: str) -> None:
-    """Raise a `Mistake` with the cause whose value the answer has, unless it is right."""
-    if abs(answer - expected) <= TOLERANCE:
-        return
-    for cause, value in near_misses.items():
-        if abs(answer - float(value)) <= TOLERANCE:
-            raise Mistake(f"{said} you gave {answer:.4f}; expected {expected:.4f} nats. {cause}")
-    if answer != answer:
-        raise Mistake(
-            f"{said} your answer is NaN. For a computer 0 · ln 0, and 0 / 0, are not numbers: use "
-            "torch.special.xlogy(p, p), and skip what has probability zero."
-        )
-    if abs(answer - expected) < 1e-3:
-        raise Mistake(
-            f"{said} you gave {answer:.8f}; expected {expected:.8f} nats. So near, and yet off: is "
-            "there an epsilon in the logarithm?"
-        )
-    raise Mistake(f"{said} you gave {answer:.4f}; expected {expected:.4f} nats.")
+def _compare(answer: float, expected: float, near_misses: dict, said: str, hint: str) -> None:
+    """Compare two entropies; a small difference has a cause of its own."""
+    if abs(answer - expected) < 1e-3 and not close(answer, expected):
+        hint = "So near, and yet off: is there an epsilon in the logarithm?"
+    compare(answer, expected, near_misses, f"{said} the entropy, in nats, is not right.", hint)
 
 
 CASES = {
@@ -63,7 +50,9 @@ CASES = {
     "a language of two words": TWO_WORDS,
     "a language with zeros in its table (the weather)": WEATHER,
     "a language where some words never stand two apart": CIRCLE,
+    "a language that begins with its first word": STARTS,
 }
+XLOGY = "torch.special.xlogy(p, p) knows that 0 · ln 0 is 0; skip what has probability zero."
 
 
 def check_entropy_given_left(function: Callable) -> CheckResult:
@@ -75,10 +64,17 @@ def check_entropy_given_left(function: Callable) -> CheckResult:
             expected = float(marginal @ rows)
             near_misses = {
                 "That is in bits: use the natural logarithm.": expected / torch.tensor(2.0).log(),
+                "That is with the logarithm to base 10: use the natural one.": (
+                    expected / torch.tensor(10.0).log()
+                ),
                 "The sign is turned: an entropy is never negative.": -expected,
                 "All rows count the same in your mean. Weigh each by how often it is needed: by "
                 "`marginal`.": rows.mean(),
                 "That is the sum of the rows' entropies; weigh them by `marginal`.": rows.sum(),
+                "You took the mean of the weighted rows; the weights sum to one already, so add "
+                "them.": expected / len(rows),
+                "You weigh the rows by how likely each *word* is. `marginal` says how likely the "
+                "left neighbour is, and a row belongs to it.": marginal @ transition @ rows,
                 "That is H(x) without any context. Average the entropies of the rows, not the rows "
                 "themselves.": _entropy(marginal @ transition),
                 "That is the entropy of the left neighbour itself.": _entropy(marginal),
@@ -87,15 +83,25 @@ def check_entropy_given_left(function: Callable) -> CheckResult:
                 "That is H(left, x), of both words together: the left one is known, so its own "
                 "uncertainty does not count.": expected + _entropy(marginal),
             }
-            answer = as_number(_call(function, (marginal, transition)))
-            _compare(answer, expected, near_misses, f"For {name}")
+            answer = as_number(function(marginal.clone(), transition.clone()))
+            hint = (
+                f"The entropies of the rows are {_round(rows)}, and their weights, `marginal`, "
+                f"{_round(marginal)}. {XLOGY if (transition == 0).any() else ''}"
+            )
+            _compare(answer, expected, near_misses, f"For {name}", hint)
 
-    return run_check("01.1", function, stages)
+    return run_check("01.1", function, stages, CHANGED)
 
 
 # two orders, none like its inverse or that one's reverse, and the only one of length 1
 KINDS = {length: ("causal", "full", "others", order) for length, order in
          {4: [1, 2, 0, 3], 7: [3, 6, 1, 5, 0, 4, 2], 1: [0]}.items()}  # fmt: skip
+
+
+LIST_CHANGED = (
+    "Your function changed the list it was given: order.sort() sorts the caller's own list. Look "
+    "places up with order.index(i), or sort a copy."
+)
 
 
 def _mask(length: int, kind: str | list[int]) -> Tensor:
@@ -139,7 +145,12 @@ def _mask_cause(answer: Tensor, kind: str | list[int]) -> str:
     for other, cause in known:
         if torch.equal(answer, other):
             return cause
-    return "Write down T = 3 on paper: three rows, one for each position that looks."
+    row, column = (answer != _mask(length, kind)).nonzero()[0].tolist()
+    may, says = ("may", "False") if _mask(length, kind)[row, column] else ("may not", "True")
+    return (
+        f"Position {row} {may} look at {column} here; yours has {says} at row {row}, column "
+        f"{column}. Write down T = 3 on paper: three rows, one for each position that looks."
+    )
 
 
 def check_mask(function: Callable) -> CheckResult:
@@ -148,12 +159,11 @@ def check_mask(function: Callable) -> CheckResult:
     def stages(function):
         for length, kinds in KINDS.items():
             for kind in kinds:
-                answer = function(length, kind[:])  # a copy, should the list be changed
-                if answer is None:
-                    raise Mistake(f"For {kind!r} you returned None. Is a `return` missing?")
-                if not isinstance(answer, Tensor) or tuple(answer.shape) != (length, length):
-                    shape = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer)
-                    raise Mistake(f"Expected a tensor of shape ({length}, {length}), got {shape}.")
+                answer = as_tensor(
+                    function(length, kind[:]),  # a copy, should the list be changed
+                    (length, length),
+                    "a row for each position that looks",
+                )
                 if answer.dtype != torch.bool:
                     raise Mistake(
                         f"Expected True and False, got {answer.dtype}. Give dtype=torch.bool, "
@@ -163,7 +173,7 @@ def check_mask(function: Callable) -> CheckResult:
                     cause = _mask_cause(answer, kind)
                     raise Mistake(f"The mask {kind!r} is wrong for T = {length}. {cause}")
 
-    return run_check("01.2", function, stages)
+    return run_check("01.2", function, stages, changed=LIST_CHANGED)
 
 
 def _posterior(before, transition, left, right) -> Tensor:
@@ -187,6 +197,9 @@ def _posterior_near_misses(before, transition, left, right) -> dict[str, Tensor]
         causes["Without a left neighbour the words are not equally likely: use `before`."] = (
             _posterior(even, transition, None, right)
         )
+        causes["`before` is what is known of x itself; it is not sent through `transition`."] = (
+            _posterior(before @ transition, transition, None, right)
+        )
     if right is not None:
         product = first * transition[:, right]
         row = first * transition[right]
@@ -195,6 +208,7 @@ def _posterior_near_misses(before, transition, left, right) -> dict[str, Tensor]
         causes.update(
             {
                 "It does not sum to one: divide by the sum.": product,
+                "You divided by the largest product; divide by the sum.": product / product.max(),
                 "A softmax is for logits. These are probabilities: divide by their sum.": (
                     product.softmax(0)
                 ),
@@ -212,6 +226,10 @@ def _posterior_near_misses(before, transition, left, right) -> dict[str, Tensor]
             )  # fmt: skip
             both = product * before
             causes["`before` counts only if there is no left neighbour."] = both / both.sum()
+            other = transition[:, left] * transition[:, right]
+            causes["You took the left neighbour's column; its *row* is P(x | left)."] = (
+                other / other.sum()
+            )
     return causes
 
 
@@ -219,33 +237,33 @@ def check_posterior(function: Callable) -> CheckResult:
     """Check exercise 01.3: `function(before, transition, left, right)` is P(x | neighbours)."""
     cases = [(DENSE, 1, 2), (DENSE, 2, 1), (WEATHER, 1, 2), (WEATHER, 2, 1), (DENSE, 2, None),
              (DENSE, None, 1), (DENSE, 0, 2), (DENSE, 2, 0), (DENSE, 0, 0), (DENSE, None, None),
-             (WEATHER, 0, 2)]  # fmt: skip
+             (WEATHER, 0, 2), (TWO_WORDS, 1, 1), (CIRCLE, 1, 0), (WEATHER, None, 2)]  # fmt: skip
 
     def stages(function):
         for (before, transition), left, right in cases:
-            answer = _call(function, (before, transition), left, right)
-            if answer is None:
-                raise Mistake("Your function returned None. Is a `return` missing?")
-            if not isinstance(answer, Tensor) or answer.shape != before.shape:
-                shape = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer)
-                raise Mistake(f"Expected {len(before)} probabilities, a (V,) tensor; got {shape}.")
+            answer = as_tensor(
+                function(before.clone(), transition.clone(), left, right),
+                (len(before),),
+                "a probability for each word",
+            )
             expected = _posterior(before, transition, left, right)
-            if torch.allclose(answer.double(), expected, rtol=0, atol=TOLERANCE):
-                continue
-            said = f"For left = {left} and right = {right} you gave {_round(answer)}; expected "
-            cause = ""
+            cause = "What does each neighbour say, and do the numbers sum to one?"
             if 0 in (left, right):
-                cause = " Word 0 is a word like any other: ask `is None`, since 0 counts as false."
-            for name, value in _posterior_near_misses(before, transition, left, right).items():
-                if not cause and torch.allclose(answer.double(), value, rtol=0, atol=TOLERANCE):
-                    cause = " " + name
-            raise Mistake(said + f"{_round(expected)}.{cause}")
+                cause = "Word 0 is a word like any other: ask `is None`, since 0 counts as false."
+            causes = _posterior_near_misses(before, transition, left, right)
+            compare(
+                answer,
+                expected,
+                {} if 0 in (left, right) else causes,
+                f"For left = {left} and right = {right} you gave {_round(answer)}.",
+                cause,
+            )
 
-    return run_check("01.3", function, stages)
+    return run_check("01.3", function, stages, CHANGED)
 
 
 def _round(numbers: Tensor) -> list[float]:
-    return [round(float(number), 3) for number in numbers]
+    return [round(float(number), 4) for number in numbers]
 
 
 def check_entropy_given_both(function: Callable) -> CheckResult:
@@ -257,13 +275,22 @@ def check_entropy_given_both(function: Callable) -> CheckResult:
             expected = float(MarkovLanguage(marginal, transition).entropies(3).given_both[1])
             triples = (marginal[:, None] * transition)[:, :, None] * transition  # (a, x, c)
             weights = triples.sum(1)  # (a, c)
-            safe = marginal[:, None, None]  # no word of the cases has probability zero
+            safe = torch.where(marginal > 0, marginal, 1.0)[:, None, None]
             posterior = triples / torch.where(weights > 0, weights, 1.0)[:, None]
             each = -torch.special.xlogy(posterior, posterior).sum(1)  # (a, c)
             one_way = marginal @ _entropy(transition)
             near_misses = {
                 "That is in bits: use the natural logarithm.": expected / torch.tensor(2.0).log(),
+                "That is with the logarithm to base 10: use the natural one.": (
+                    expected / torch.tensor(10.0).log()
+                ),
                 "The sign is turned: an entropy is never negative.": -expected,
+                "That is the entropy of one pair, the last. Add up over all pairs.": (
+                    weights[-1, -1] * each[-1, -1]
+                ),
+                "You left the pairs of equal neighbours out.": (
+                    (weights * each).sum() - (weights * each).diagonal().sum()
+                ),
                 "That is H(x | left): the right neighbour is not in it.": one_way,
                 "You weigh all pairs alike: weigh each by its probability.": each.mean(),
                 "You added the entropies of the pairs without their weights.": each.sum(),
@@ -283,7 +310,13 @@ def check_entropy_given_both(function: Callable) -> CheckResult:
                     _entropy(triples.flatten())
                 ),
             }
-            answer = as_number(_call(function, (marginal, transition)))
-            _compare(answer, expected, near_misses, f"For {name}")
+            answer = as_number(function(marginal.clone(), transition.clone()))
+            a, c = divmod(int(weights.argmax()), len(marginal))
+            hint = (
+                f"By hand for the pair ({a}, {c}): its probability is {float(weights[a, c]):.4f}, "
+                f"and x then has the posterior {_round(posterior[a, :, c])}, entropy "
+                f"{float(each[a, c]):.4f}. {XLOGY if (weights == 0).any() else ''}"
+            )
+            _compare(answer, expected, near_misses, f"For {name}", hint)
 
-    return run_check("01.4", function, stages)
+    return run_check("01.4", function, stages, CHANGED)

@@ -1,4 +1,4 @@
-"""Wrong answers to the exercises of notebook 07, each with what its check must say."""
+"""Wrong and unusual right answers, notebook 07; the wrong ones with what must be said."""
 
 import statistics
 
@@ -77,6 +77,31 @@ def own_columns_for_each_row(table, draws, generator):
     return torch.stack(means)
 
 
+def with_lists(weights, validation_loss, test_accuracy):
+    losses = [statistics.fmean(row) for row in validation_loss.tolist()]
+    row = losses.index(min(losses))
+    return [weights[row], statistics.fmean(test_accuracy[row].tolist())]
+
+
+def without_loops(table, draws, generator):
+    rows = torch.randint(len(table), (draws, len(table)), generator=generator)
+    columns = torch.randint(table.shape[1], (draws, table.shape[1]), generator=generator)
+    return table[rows[:, :, None], columns[:, None, :]].mean((1, 2))
+
+
+def by_weights(table, draws, generator):
+    """Count how often each row and column was drawn, and weigh the table with that."""
+    rows, columns = (
+        torch.multinomial(torch.ones(draws, size), size, replacement=True, generator=generator)
+        for size in table.shape
+    )
+    left, right = (
+        torch.nn.functional.one_hot(part, size).sum(1) / size
+        for part, size in ((rows, table.shape[0]), (columns, table.shape[1]))
+    )
+    return torch.einsum("dr,rc,dc->d", left, table, right)
+
+
 WRONG = [
     ("honest_score", best(lambda v, a: a.mean(1).argmax()), "best mean test accuracy. The test"),
     ("honest_score", best(lambda v, a: a.max(1).values.argmax()), "best single test accuracy"),
@@ -113,4 +138,24 @@ WRONG = [
     ("bootstrap", lambda d, n, g: torch.full((n,), float("nan")), "NaN or infinite"),
     ("bootstrap", lambda d, n, g: None, "Is a `return` missing"),
     ("bootstrap", lambda d, n, g: bootstrap()(d.mul_(2), n, g), "changed its inputs"),
+    ("honest_score", lambda w, v, a: None, "Is a `return` missing"),
+    ("prediction_interval", lambda v, t: None, "Is a `return` missing"),
+    ("bootstrap", lambda d, n, g: "means", "Expected a tensor .*got str"),
+]  # fmt: skip
+
+RIGHT = [  # unusual, and right
+    ("honest_score", best(right_row)),
+    ("honest_score", with_lists),
+    ("honest_score", lambda w, v, a: (
+        torch.tensor(w)[v.mean(1).argmin()], a[v.mean(1).argmin()].mean())),
+    ("honest_score", lambda w, v, a: max(
+        zip(w, a.mean(1).tolist(), strict=True), key=lambda pair: -v.mean(1)[w.index(pair[0])])),
+    ("prediction_interval", interval()),
+    ("prediction_interval", lambda v, t: list(interval()(v, t))),
+    ("prediction_interval", lambda v, t: tuple(torch.tensor(interval()(v, t)))),
+    ("prediction_interval", interval(lambda s: (s + 1) / s)),
+    ("bootstrap", bootstrap()),
+    ("bootstrap", without_loops),
+    ("bootstrap", by_weights),
+    ("bootstrap", lambda d, n, g: without_loops(d, n, g).tolist()),
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Wrong answers to the exercises of notebook 05, each with what its check must say."""
+"""Wrong and unusual right answers, notebook 05; the wrong ones with what must be said."""
 
 import torch
 
@@ -84,6 +84,35 @@ def change_counts(counts, labels, alpha):
     return answer
 
 
+def by_count(hidden, mask):
+    """Take the first n vectors, as if padding stood on the right only."""
+    rows = [row[: int(n)].mean(0) for row, n in zip(hidden, mask.sum(1), strict=True)]
+    return torch.stack(rows)
+
+
+def by_row(hidden, mask):
+    return torch.stack([row[real.bool()].mean(0) for row, real in zip(hidden, mask, strict=True)])
+
+
+def grouped(word_ids, word_labels):
+    """Label by the places at which each word begins."""
+    labels = [-100] * len(word_ids)
+    for word, label in enumerate(word_labels):
+        labels[word_ids.index(word)] = label
+    return labels
+
+
+def counted(predicted, answers, label):
+    hits = misses = false_alarms = 0
+    for guess, truth in zip(predicted, answers, strict=True):
+        if truth == -100:
+            continue
+        hits += guess == truth == label
+        misses += truth == label != guess
+        false_alarms += guess == label != truth
+    return hits / max(hits + (misses + false_alarms) / 2, 1e-12)
+
+
 WRONG = [
     ("mean_pool", lambda h, m: h.mean(1), "averaged the padding too"),
     ("mean_pool", lambda h, m: masked_sum(h, m) / h.shape[1], "divided by T all the same"),
@@ -94,10 +123,10 @@ WRONG = [
     ("mean_pool", lambda h, m: (h * m.unsqueeze(-1)).amax(1), "largest value"),
     ("mean_pool", lambda h, m: h.mean(0), r"shape \(2, 2\), got \(3, 2\)"),
     ("mean_pool", lambda h, m: masked_sum(h, m) / m.sum(1, keepdim=True).clamp(max=3),
-     "for any batch size"),
+     r"For the mask \[\[1, 1, 1, 1, 1\]\]"),
     ("mean_pool", in_place, "changed its inputs"),
     ("mean_pool", lambda h, m: None, "Is a `return` missing"),
-    ("mean_pool", lambda h, m: h.tolist(), "Expected a tensor, got list"),
+    ("mean_pool", lambda h, m: h.tolist(), "Expected a tensor of shape .*got list"),
     ("mean_pool", lambda h, m: h @ m, "Your function raised RuntimeError"),
     ("mean_pool", lambda h, m: 0 * h[:, 0], "is .4, 6."),
     ("first_labels", pieces("all"), "labelled every piece"),
@@ -111,7 +140,7 @@ WRONG = [
     ("first_labels", pieces(other=None), "a loss cannot read None"),
     ("first_labels", lambda w, y: y, "you gave 4 labels"),
     ("first_labels", lambda w, y: None, "Is a `return` missing"),
-    ("first_labels", lambda w, y: 1, "got int"),
+    ("first_labels", lambda w, y: 1, r"got 1 \(int\)"),
     ("first_labels", lambda w, y: [-100] * len(w), "you gave"),
     ("first_labels", lambda w, y: w.clear(), "changed its inputs"),
     ("first_labels", lambda w, y: [-100, 1, 0, -100, -100, 0, 2, -100, -100],
@@ -143,7 +172,38 @@ WRONG = [
     ("log_count_ratios", ratios(alpha=1.0), "Is the 1 fixed"),
     ("log_count_ratios", lambda c, y, a: ratios()((c > 0).int(), y, a), "sum the counts"),
     ("log_count_ratios", change_counts, "changed its inputs"),
-    ("log_count_ratios", lambda c, y, a: c.sum(0).double(), "By hand: class 1"),
+    ("log_count_ratios", lambda c, y, a: c.sum(0).double(), "By hand for word 0: class 1"),
     ("log_count_ratios", lambda c, y, a: c.double(), r"shape \(4,\), got \(5, 4\)"),
     ("log_count_ratios", lambda c, y, a: None, "Is a `return` missing"),
+    ("mean_pool", by_count, "Padding may stand on the left too"),
+    ("mean_pool", lambda h, m: by_row(h, m).detach(), "No gradient flows"),
+    ("mean_pool", lambda h, m: by_row(h, m).double(), "as torch.float32, like the input"),
+    ("first_labels", lambda w, y: [-100, *pieces()(w, y)[1:]], "the first one is a word's"),
+    ("first_labels", lambda w, y: [*pieces()(w, y)[:-1], y[-1]], "They part at|belong to|you gave"),
+    ("f1", lambda p, a, k: f1()(p, a, k) if k in p or k in a else 1 / 0, "divides by zero"),
+    ("f1", lambda p, a, k: f1()(p, a, k) if k else 0.0, "0 is a class like any other"),
+    ("log_count_ratios", lambda c, y, a: ratios()(c, y, a) + 0.1, "They part first at .0."),
+]  # fmt: skip
+
+RIGHT = [  # unusual, and right
+    ("mean_pool", by_row),
+    ("mean_pool", lambda h, m: torch.einsum("bth,bt->bh", h, m.to(h) / m.sum(1, keepdim=True))),
+    ("mean_pool", lambda h, m: (m.to(h).unsqueeze(1) @ h).squeeze(1) / m.sum(1)[:, None]),
+    ("mean_pool", lambda h, m: h.masked_fill(~m.bool()[..., None], torch.nan).nanmean(1)),
+    ("first_labels", grouped),
+    ("first_labels", lambda w, y: torch.tensor(grouped(w, y))),
+    ("first_labels", lambda w, y: tuple(pieces()(w, y))),
+    ("first_labels", lambda w, y: [y[i] if i is not None and i not in w[:n] else -100
+                                   for n, i in enumerate(w)]),
+    ("f1", counted),
+    ("f1", lambda p, a, k: torch.tensor(counted(p, a, k))),
+    ("f1", f1()),
+    ("f1", lambda p, a, k: 2 * f1(mean="product")(p, a, k) / (
+        (f1(mean="precision")(p, a, k) + f1(mean="recall")(p, a, k)) or 1)),
+    ("log_count_ratios", ratios()),
+    ("log_count_ratios", lambda c, y, a: ratios()(c, y, a).float()),
+    ("log_count_ratios", lambda c, y, a: -ratios()(c, 1 - y, a)),
+    ("log_count_ratios", lambda c, y, a: (
+        torch.log_softmax((c[y == 1].sum(0) + a).log(), 0)
+        - torch.log_softmax((c[y == 0].sum(0) + a).log(), 0))),
 ]  # fmt: skip

@@ -1,10 +1,13 @@
-"""Wrong answers to the exercises of notebook 02, each with what its check must say."""
+"""Wrong and unusual right answers, notebook 02; the wrong ones with what must be said."""
 
 import math
+from dataclasses import replace
 
 import torch
 
+from bift_utils.labs.masking import practice_maskers as practice
 from bift_utils.masking import zoo
+from bift_utils.masking.tokens import mask_tokens
 
 
 def outcome(u, rate, a, b):
@@ -76,6 +79,98 @@ def find_faults(shares=True, tolerance=6.0, clone=True, drawn=True, unasked=True
     return function
 
 
+def by_hand(u, rate, mask_share, random_share):
+    ends = [rate * mask_share, rate * (mask_share + random_share), rate]
+    names = ["[MASK]", "random", "kept", "not selected"]
+    return names[sum(u >= end for end in ends)]
+
+
+def spoiled(how):
+    """Build maskers whose counts are right, and whose draws hang together."""
+
+    def function(ids, config, generator):
+        def rand(*shape):
+            return torch.rand(*shape, generator=generator)
+
+        rows, length = ids.shape
+        ordinary = config.ordinary[ids]
+        choices = config.ordinary.nonzero()[:, 0]
+        coin = rand(rows, 1) if how == "whole rows" else rand(rows, length)
+        if how == "spans":  # two neighbours share a coin
+            coin = coin[:, ::2].repeat_interleave(2, 1)[:, :length]
+        selected = (coin < config.mlm_probability) & ordinary
+        u = rand(rows, length)
+        u = rand(rows, 1).expand_as(ids) if how == "a coin a row" else u
+        u = rand(1, length).expand_as(ids) if how == "a coin a column" else u
+        size = {"an id a row": (rows, 1), "an id a column": (1, length)}.get(how, (rows, length))
+        first, last = {"first half": (0, 500), "never the last": (0, 999)}.get(how, (0, 1000))
+        drawn = choices[torch.randint(first, last, size, generator=generator)].expand_as(ids)
+        if how == "left neighbour":
+            drawn = torch.where(config.ordinary[ids.roll(1, 1)], ids.roll(1, 1), drawn)
+        if how == "from the batch":
+            known = ids[ordinary]
+            drawn = known[torch.randint(len(known), ids.shape, generator=generator)]
+        if how == "left neighbour, at times":
+            known = config.ordinary[ids.roll(1, 1)] & (rand(rows, length) < 0.05)
+            drawn = torch.where(known, ids.roll(1, 1), drawn)
+        corrupted = torch.where(selected & (u < 0.9), drawn, ids)
+        corrupted = corrupted.masked_fill(selected & (u < 0.8), config.mask_token_id)
+        return corrupted, ids.masked_fill(~selected, -100)
+
+    return function
+
+
+def floor_count(ids, config, generator):
+    """Select a fixed number a row, rounded down: correct as well."""
+    ordinary = config.ordinary[ids]
+    lots = torch.rand(ids.shape, generator=generator).masked_fill(~ordinary, 2.0)
+    count = (config.mlm_probability * ordinary.sum(-1, keepdim=True)).floor()
+    selected = lots.argsort(-1).argsort(-1) < count
+    rest, _ = masked()(ids, replace(config, mlm_probability=0.999999), generator)
+    corrupted = torch.where(selected, rest, ids)
+    return corrupted, ids.masked_fill(~selected, -100)
+
+
+def over_the_batch(ids, config, generator):
+    """Select a fixed number in the whole batch, and count the outcomes out too."""
+    places = config.ordinary[ids].flatten().nonzero()[:, 0]
+    chosen = places[torch.randperm(len(places), generator=generator)]
+    chosen = chosen[: round(config.mlm_probability * len(places))]
+    first, second = round(0.8 * len(chosen)), round(0.9 * len(chosen))
+    corrupted, labels = ids.flatten().clone(), torch.full_like(ids, -100).flatten()
+    labels[chosen] = corrupted[chosen]
+    corrupted[chosen[:first]] = config.mask_token_id
+    choices = config.ordinary.nonzero()[:, 0]
+    drawn = torch.randint(len(choices), (second - first,), generator=generator)
+    corrupted[chosen[first:second]] = choices[drawn]
+    return corrupted.reshape(ids.shape), labels.reshape(ids.shape)
+
+
+RIGHT_MASKERS = [
+    mask_tokens, zoo.fixed_count, floor_count, practice.never_the_original, over_the_batch,
+]  # fmt: skip
+
+
+def accuses_too(*given):
+    found = find_faults()(*given)
+    return found | {zoo.CHANGES_OTHERS} if found and zoo.ASKS_ALL not in found else found
+
+
+def kept_only(*given):
+    found = find_faults()(*given)
+    masker, ids, config, generator = given
+    corrupted, labels = masker(ids.clone(), config, generator)
+    selected = labels != -100
+    n, kept = int(selected.sum()), int((selected & (corrupted == ids)).sum())
+    right = abs(kept - 0.1 * n) < 6 * (0.09 * n) ** 0.5
+    return found - {zoo.WRONG_SHARES} if right else found
+
+
+def not_alone(masker, ids, config, generator):
+    found = find_faults()(masker, ids, config, generator)
+    return found | {zoo.HIDES_SPECIALS} if zoo.ASKS_ALL in found else found
+
+
 WRONG = [
     ("outcome", lambda u, m, a, b: outcome_or_none(u, 1.0, a, b), "share is of the .selected."),
     ("outcome", lambda u, m, a, b: "[MASK]" if u < m * a else "random" if u < m * b else
@@ -88,7 +183,7 @@ WRONG = [
     ("outcome", lambda u, m, a, b: outcome(u, m, a, b), "it is not asked for"),
     ("outcome", lambda u, m, a, b: None, "Expected one of the names"),
     ("mask_tokens", lambda ids, c, g: None, "Is a `return` missing"),
-    ("mask_tokens", lambda ids, c, g: ids, "Expected two tensors"),
+    ("mask_tokens", lambda ids, c, g: ids, "Expected two values"),
     ("mask_tokens", lambda ids, c, g: (ids, ids[0]), "tensor of the shape of input_ids"),
     ("mask_tokens", zoo.from_the_article, "changed input_ids"),
     ("mask_tokens", zoo.labels_everywhere, "Every position has a label"),
@@ -100,7 +195,7 @@ WRONG = [
     ("mask_tokens", masked(labels="corrupted"), "label is not the original"),
     ("mask_tokens", masked(labels="changed"), "leave out the kept tokens"),
     ("mask_tokens", masked(labels="hidden"), "Only .MASK. has a label"),
-    ("mask_tokens", masked(rate=0.15), "config.mlm_probability, 0.4 here"),
+    ("mask_tokens", masked(rate=0.15), "config.mlm_probability, 0.9 here"),
     ("mask_tokens", masked(seeded=False), "generator=generator"),
     ("mask_tokens", lambda ids, c, g: masked()(ids, c, torch.Generator().manual_seed(1)),
      "Two seeds gave the same"),
@@ -112,7 +207,7 @@ WRONG = [
     ("mask_tokens", masked(shares=(0.8, 1.0)), "No token is kept"),
     ("mask_tokens", masked(shares=(0.8, 0.8)), "No random token was written"),
     ("mask_tokens", masked(shares=(0.5, 0.75)), "Cut the range below the rate"),
-    ("mask_tokens", masked(rows=False), "Every row has the same positions"),
+    ("mask_tokens", masked(rows=False), "the same in every row"),
     ("mask_tokens", masked(draw="one"), "One id was drawn"),
     ("selected_needed", lambda p, q, z: (z * (p * (1 - p)) ** 0.5 / abs(p - q)) ** 2,
      "You have one of them"),
@@ -141,8 +236,47 @@ WRONG = [
     ("find_faults", find_faults(both=False), "80/2/18"),
     ("find_faults", find_faults(tolerance=30.0), "81/10/9"),
     ("find_faults", lambda *a: find_faults()(*a) - {zoo.HIDES_SPECIALS}, "what has a label"),
-    ("find_faults", lambda *a: (found := find_faults()(*a)) and found | {zoo.CHANGES_OTHERS},
-     "is also accused of"),
+    ("find_faults", accuses_too, "is also accused of"),
     ("find_faults", lambda *a: {zoo.IN_PLACE} & find_faults()(*a) or find_faults()(*a),
      "its faults are"),
+    ("outcome", lambda u, m, a, b: outcome_or_none(u, m, a, b) if u else "not selected",
+     "0 counts as False"),
+    ("outcome", lambda u, m, a, b: "random" if u == m * (a + b) else outcome_or_none(u, m, a, b),
+     "Exactly at the limit"),
+    ("mask_tokens", lambda ids, c, g: masked()(ids, c, g)[::-1], "The two are swapped"),
+    ("mask_tokens", lambda ids, c, g: (masked()(ids, c, g)[0].float(), masked()(ids, c, g)[1]),
+     "as torch.int64, like the input, got torch.float32"),
+    ("mask_tokens", spoiled("whole rows"), "whole rows, or one coin for a row"),
+    ("mask_tokens", spoiled("spans"), "not in spans"),
+    ("mask_tokens", spoiled("a coin a row"), "tokens of a row hangs together"),
+    ("mask_tokens", spoiled("a coin a column"), "tokens of a column hangs together"),
+    ("mask_tokens", spoiled("an id a row"), "new token for each position"),
+    ("mask_tokens", spoiled("an id a column"), "new token for each position"),
+    ("mask_tokens", spoiled("first half"), "every ordinary id with the same chance"),
+    ("mask_tokens", spoiled("never the last"), r"another 0 times \(1004\)"),
+    ("mask_tokens", spoiled("left neighbour"), "whatever the text holds"),
+    ("mask_tokens", spoiled("from the batch"), "whatever the text holds"),
+    ("mask_tokens", spoiled("left neighbour, at times"), "equal their left neighbour|One id was"),
+    ("selected_needed", lambda p, q, z: math.ceil(z * needed(p, q, 1)), "inside the square"),
+    ("selected_needed", lambda p, q, z: str(math.ceil(needed(p, q, z))), "Expected a number, got"),
+    ("selected_needed", lambda p, q, z: math.ceil(needed(p, q, z)) + 1, "just above"),
+    ("find_faults", kept_only, "It is 85/5/10"),
+    ("find_faults", not_alone, "alone and at once"),
+]  # fmt: skip
+
+RIGHT = [  # unusual, and right
+    ("outcome", by_hand),
+    ("outcome", lambda u, m, a, b: outcome_or_none(u, m, a, b)),
+    ("outcome", lambda u, m, a, b: "not selected" if u >= m else outcome(u, m, a, b)),
+    ("outcome", lambda u, m, a, b: "kept" if m * (a + b) <= u < m else outcome_or_none(u, m, a, b)),
+    *(("mask_tokens", masker) for masker in RIGHT_MASKERS),
+    ("mask_tokens", lambda ids, c, g: list(masked()(ids, c, g))),
+    ("selected_needed", lambda p, q, z: float(math.ceil(needed(p, q, z)))),
+    ("selected_needed", lambda p, q, z: torch.tensor(needed(p, q, z)).ceil()),
+    ("selected_needed", lambda p, q, z: -(-needed(p, q, z) // 1)),
+    ("selected_needed", lambda p, q, z: int(needed(p, q, z)) + 1),
+    ("find_faults", lambda *a: sorted(find_faults()(*a))),
+    ("find_faults", lambda *a: frozenset(find_faults()(*a))),
+    ("find_faults", lambda *a: tuple(find_faults(tolerance=6.5)(*a))),
+    ("find_faults", lambda m, i, c, g: find_faults()(m, i.clone(), c, g)),
 ]  # fmt: skip

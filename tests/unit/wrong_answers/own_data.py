@@ -1,4 +1,4 @@
-"""Wrong answers to the exercises of notebook 08, each with what its check must say."""
+"""Wrong and unusual right answers, notebook 08; the wrong ones with what must be said."""
 
 
 def tidy(text):
@@ -46,6 +46,18 @@ def never_zero(means, counts):
     return sum(m * n for m, n in zip(means, counts, strict=True) if n) / sum(counts)
 
 
+def by_search(train, test):
+    return {i for i, text in enumerate(test) if any(tidy(text) == tidy(other) for other in train)}
+
+
+def one_by_one(means, counts):
+    total = blanks = 0
+    for mean, count in zip(means, counts, strict=True):
+        if count > 0:
+            total, blanks = total + mean * count, blanks + count
+    return total / blanks if blanks else 0
+
+
 WRONG = [
     ("leaks", leaks(lambda text: text), "Capitals do not make another text"),
     ("leaks", leaks(str.lower), "Two spaces in a row"),
@@ -68,4 +80,19 @@ WRONG = [
     ("whole_loss", lambda m, n: weighted(m, n) if sum(n) else float("nan"), "without any blank"),
     ("whole_loss", lambda m, n: 3.25, "mean of 2, 2 and 5"),
     ("whole_loss", lambda m, n: 7.0, "Four blanks cost"),
+    ("leaks", leaks(lambda text: text.lower().replace(" ", "")),
+     "compare whole texts|A line break"),
+    ("leaks", lambda train, test: 0, r"Expected a list of places in `test`, got 0 \(int\)"),
+    ("whole_loss", lambda m, n: None, "Is a `return` missing"),
+]  # fmt: skip
+
+RIGHT = [  # unusual, and right
+    ("leaks", by_search),
+    ("leaks", lambda train, test: tuple(leaks(tidy)(train, test))),
+    ("leaks", lambda train, test: leaks(lambda text: tuple(text.casefold().split()))(train, test)),
+    ("leaks", lambda train, test: sorted(by_search(train, test), reverse=True)),
+    ("whole_loss", one_by_one),
+    ("whole_loss", weighted),
+    ("whole_loss", lambda m, n: sum(a * (b / sum(n)) for a, b in zip(m, n, strict=True) if b)),
+    ("whole_loss", lambda m, n: one_by_one(m[::-1], n[::-1])),
 ]  # fmt: skip

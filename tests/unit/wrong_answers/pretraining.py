@@ -1,4 +1,4 @@
-"""Wrong answers to the exercises of notebook 04, each with what its check must say."""
+"""Wrong and unusual right answers, notebook 04; the wrong ones with what must be said."""
 
 import math
 
@@ -137,6 +137,69 @@ def rate(step, warmup, steps):
     return min(1.0, (step + 1) / warmup, (steps - step) / (steps - warmup))
 
 
+def first_above(accuracy, commonest):
+    return next((o for o in accuracy if accuracy[o] > commonest), None)
+
+
+def falls_back(word, vocabulary):
+    """Inside a word a piece with ## comes first, and a bare one will do."""
+    found, start = [], 0
+    while start < len(word):
+        for end in range(len(word), start, -1):
+            marked = "##" + word[start:end] if start else word[start:end]
+            known = [piece for piece in (marked, word[start:end]) if piece in vocabulary]
+            if known:
+                found.append(known[0])
+                break
+        else:
+            return ["[UNK]"]
+        start = end
+    return found
+
+
+def no_way_out(word, vocabulary):
+    found, start = [], 0
+    while start < len(word):
+        for end in range(len(word), start, -1):
+            piece = ("##" if start else "") + word[start:end]
+            if piece in vocabulary:
+                found.append(piece)
+                start = end
+                break
+    return found
+
+
+def recursive(word, vocabulary, mark=""):
+    if not word:
+        return []
+    size = next((n for n in range(len(word), 0, -1) if mark + word[:n] in vocabulary), 0)
+    rest = recursive(word[size:], vocabulary, "##") if size else ["[UNK]"]
+    return ["[UNK]"] if rest == ["[UNK]"] else [mark + word[:size], *rest]
+
+
+def with_a_flag(word, vocabulary):
+    pieces_found, rest = (), "" + word
+    while rest:
+        fitting = [p for p in vocabulary if p.startswith("##") == bool(pieces_found)
+                   and rest.startswith(p.removeprefix("##"))]  # fmt: skip
+        if not fitting:
+            return ("[UNK]",)
+        best_piece = max(fitting, key=len)
+        pieces_found += (best_piece,)
+        rest = rest[len(best_piece.removeprefix("##")) :]
+    return pieces_found
+
+
+def pack_as_it_goes(sentences, size):
+    windows = []
+    for sentence in sentences:
+        if windows and len(windows[-1]) + len(sentence) <= size:
+            windows[-1] = windows[-1] + sentence
+        else:
+            windows.append(list(sentence))
+    return windows
+
+
 WRONG = [
     ("wordpiece", lambda w, v: None, "Is a `return` missing"),
     ("wordpiece", lambda w, v: w, "Expected a list of pieces"),
@@ -176,7 +239,7 @@ WRONG = [
     ("unigram_loss", entropy, "entropy of the training"),
     ("unigram_loss", unigram(use="held out"), "seen the answers"),
     ("unigram_loss", unigram(total="raw"), "no longer sum to one"),
-    ("unigram_loss", unigram(add=0.0), "one added to the count"),
+    ("unigram_loss", unigram(add=0.0), "counts as they are"),
     ("unigram_loss", lambda t, h, v: sum((t.count(i) + 1) / (len(t) + v) for i in h) / len(h),
      "That is a probability"),
     ("rate_factor", lambda s, w, n: None, "Is a `return` missing"),
@@ -205,4 +268,42 @@ WRONG = [
     ("diagnose", lambda a, c: best(a) if a[best(a)] >= c else None, "is not better"),
     ("diagnose", lambda a, c: "healthy", "Expected an offset"),
     ("diagnose", lambda a, c: a.pop(best(a)) and 0, "changed the dict"),
+    ("wordpiece", falls_back, "able begins a word"),
+    ("wordpiece", lambda w, v: pieces()(w, v)[::-1], "in the wrong order"),
+    ("wordpiece", lambda w, v: pieces()(w, v)[1:] or ["[UNK]"], "look inside a word|do not spell"),
+    ("wordpiece", lambda w, v: [], "no piece was taken"),
+    ("unigram_loss", lambda t, h, v: unigram()(t, h[:-1], v), "last held-out token out"),
+    ("unigram_loss", lambda t, h, v: unigram()(t + h, h, v), "together|no longer|seen the answers"),
+    ("unigram_loss", lambda t, h, v: math.exp(unigram()(t, h, v)), "perplexity"),
+    ("unigram_loss", lambda t, h, v: unigram()(t, h, v) * len(h) / v, "size of the vocabulary"),
+    ("unigram_loss", unigram(add=2.0), "frequencies are .*average"),
+    ("diagnose", first_above, "but not the best"),
+    ("diagnose", lambda a, c: first_above(dict(reversed(a.items())), c), "better still"),
+]  # fmt: skip
+
+RIGHT = [  # unusual, and right
+    ("wordpiece", recursive),
+    ("wordpiece", with_a_flag),
+    ("wordpiece", pieces()),
+    ("wordpiece", lambda w, v: tuple(recursive(w, frozenset(v)))),
+    ("pack", pack_as_it_goes),
+    ("pack", lambda s, n: tuple(tuple(w) for w in pack_as_it_goes(s, n))),
+    ("pack", lambda s, n: [torch.tensor(w) for w in pack_as_it_goes(s, n)]),
+    ("pack", lambda s, n: pack()([list(x) for x in s], n)),
+    ("unigram_loss", unigram()),
+    ("unigram_loss", lambda t, h, v: torch.tensor(unigram()(t, h, v))),
+    ("unigram_loss", lambda t, h, v: -math.fsum(
+        math.log((t.count(i) + 1) / (len(t) + v)) / len(h) for i in h)),
+    ("unigram_loss", lambda t, h, v: torch.nn.functional.cross_entropy(
+        (torch.bincount(torch.tensor(t), minlength=v) + 1.0).log().expand(len(h), v),
+        torch.tensor(h))),
+    ("rate_factor", rate),
+    ("rate_factor", lambda s, w, n: (s + 1) / w if s < w else (n - s) / (n - w)),
+    ("rate_factor", lambda s, w, n: torch.tensor(rate(s, w, n), dtype=torch.float64)),
+    ("rate_factor", lambda s, w, n: sorted([(n - s) / (n - w), (1 + s) / w, 1])[0]),
+    ("diagnose", lambda a, c: max((o for o in a if a[o] > c), key=a.get, default=None)),
+    ("diagnose", lambda a, c: sorted(a, key=a.get)[-1] if max(a.values()) > c else None),
+    ("diagnose", lambda a, c: None if max(a.values()) <= c else float(best(a))),
+    ("diagnose", lambda a, c: next((o for o, p in a.items() if p == max(c, *a.values(), 0) > c),
+                                   None)),
 ]  # fmt: skip

@@ -1,0 +1,260 @@
+"""Random and edge inputs of every exercise, within what its text allows, for `fuzz_checks.py`.
+
+KNOWN_EQUAL names mutants of random answers by the line that was changed: they draw other numbers
+from the same law, which no single input shows, and the reason stands beside each.
+"""
+
+import random
+from collections.abc import Callable
+
+import torch
+
+from bift_utils.masking import zoo
+from bift_utils.masking.tokens import MaskingConfig
+
+KNOWN_EQUAL: dict[str, dict[str, str]] = {
+    "check_mask_tokens": {
+        "corrupted = torch.where(selected & (u > 0.9), choices[places], input_ids)": (
+            "the tenth above 0.9 is random and that below it is kept, instead of the other way"
+        ),
+    },
+}
+
+
+def row(rng: random.Random, size: int) -> list[float]:
+    """Draw a distribution; some of its entries are often 0."""
+    numbers = [rng.choice((0.0, rng.random(), rng.random())) for _ in range(size)]
+    numbers[rng.randrange(size)] += 0.1
+    return [number / sum(numbers) for number in numbers]
+
+
+def tensor(numbers) -> torch.Tensor:
+    return torch.tensor(numbers, dtype=torch.float64)
+
+
+def normals(rng: random.Random, *shape: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(rng.randrange(2**31))
+    return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+def language(rng):
+    size = rng.choice((1, 2, 3, 5))
+    return tensor(row(rng, size)), tensor([row(rng, size) for _ in range(size)])
+
+
+def mask(rng):
+    length = rng.choice((1, 2, 3, 6))
+    order = rng.sample(range(length), length)
+    return length, rng.choice(("causal", "full", "others", order))
+
+
+def posterior(rng):
+    size = rng.choice((2, 3, 4))
+    tables = tensor([[rng.random() + 0.01 for _ in range(size)] for _ in range(size + 1)])
+    tables = tables / tables.sum(1, keepdim=True)
+    left, right = (rng.choice((None, *range(size))) for _ in range(2))
+    return tables[0], tables[1:], left, right
+
+
+def outcome(rng):
+    rate, first = rng.choice((0.0, 0.15, 0.5, 1.0)), rng.choice((0.0, 0.25, 0.5, 0.8))
+    second = rng.choice((0.0, 0.1, 0.2, 0.5))
+    ends = (rate * first, rate * (first + second), rate)
+    return rng.choice((0.0, rng.random(), rate * rng.random(), *ends)), rate, first, second
+
+
+def masking(rng):
+    ids, config = zoo.practice_batch()
+    rate = rng.choice((0.15, 0.4, 0.9))
+    config = MaskingConfig(config.mask_token_id, config.ordinary, mlm_probability=rate)
+    return ids[:4].clone(), config, torch.Generator().manual_seed(rng.randrange(100))
+
+
+def shares(rng):
+    p, q = rng.sample([0.01 * i for i in range(101)], 2)
+    return p, q, rng.choice((0.5, 1.0, 2.0, 6.0, 7.5))
+
+
+def faults(rng):
+    ids, config = zoo.practice_batch()
+    return (
+        rng.choice(list(zoo.ZOO.values())), ids, config,
+        torch.Generator().manual_seed(rng.randrange(100)),
+    )  # fmt: skip
+
+
+def bayes(rng):
+    rows, size = rng.choice((1, 2, 3)), rng.choice((1, 2, 3, 4))
+    prior = tensor([rng.random() + 0.01 for _ in range(size)])
+    likelihood = tensor([row(rng, size) for _ in range(rows)]) * rng.random()
+    return prior / prior.sum(), likelihood + 1e-6
+
+
+def divergence(rng):
+    rows, size = rng.choice((1, 2, 3)), rng.choice((2, 3, 4))
+    return tensor([row(rng, size) for _ in range(rows)]), normals(rng, rows, size).log_softmax(-1)
+
+
+def copy_or_doubt(rng):
+    size = rng.choice((1, 2, 3, 8))
+    kept, drawn = rng.choice((0.0, 0.1, rng.random() / 2)), rng.choice((0.1, rng.random() / 2))
+    return tensor(row(rng, size)), rng.randrange(size), kept, drawn
+
+
+def head(rng):
+    rows, width, size = rng.choice((1, 3)), rng.choice((2, 4, 5)), rng.choice((1, 3, 6))
+    weights = {
+        "dense_weight": normals(rng, width, width), "dense_bias": normals(rng, width),
+        "norm_weight": normals(rng, width), "norm_bias": normals(rng, width),
+        "eps": rng.choice((1e-12, 1e-5, 0.1)), "embeddings": normals(rng, size, width),
+        "bias": normals(rng, size),
+    }  # fmt: skip
+    return normals(rng, rows, width), weights
+
+
+def stand_in(ids: torch.Tensor) -> torch.Tensor:
+    """Answer with log-probabilities that depend on every id of a row."""
+    places = torch.arange(1, ids.shape[1] + 1, dtype=torch.float64)
+    mixed = ids.double() @ torch.cos(places[:, None] * places)
+    return torch.sin(mixed[..., None] * torch.arange(1, 8)).log_softmax(-1)
+
+
+def pseudo(rng):
+    return stand_in, torch.tensor([rng.randrange(6) for _ in range(rng.choice((1, 2, 5)))]), 6
+
+
+def wordpiece(rng):
+    letters = "ab"
+    word = "".join(rng.choice(letters) for _ in range(rng.randrange(1, 7)))
+    pieces = {rng.choice(("", "##")) + "".join(rng.choices(letters, k=rng.randrange(1, 4)))
+              for _ in range(8)}  # fmt: skip
+    return word, pieces
+
+
+def pack(rng):
+    size = rng.choice((1, 2, 5))
+    sentences = [[rng.randrange(9) for _ in range(rng.randrange(1, size + 1))]
+                 for _ in range(rng.randrange(7))]  # fmt: skip
+    return sentences, size
+
+
+def unigram(rng):
+    size = rng.choice((1, 3, 5))
+    train, held = ([rng.randrange(size) for _ in range(rng.randrange(1, 9))] for _ in range(2))
+    return train, held, size
+
+
+def rate(rng):
+    steps = rng.choice((2, 3, 10, 100))
+    warmup = rng.randrange(1, steps)
+    return rng.randrange(steps), warmup, steps
+
+
+def diagnose(rng):
+    offsets = rng.sample(range(-3, 4), rng.randrange(1, 7))
+    accuracy = {offset: rng.random() * rng.choice((1.0, 0.1)) for offset in offsets}
+    return accuracy, rng.choice((rng.random(), 0.1, max(accuracy.values())))
+
+
+def pool(rng):
+    rows, length = rng.choice((1, 2, 3)), rng.choice((1, 2, 4))
+    real = torch.tensor([[rng.randrange(2) for _ in range(length)] for _ in range(rows)])
+    real[:, rng.randrange(length)] = 1
+    return normals(rng, rows, length, 3).requires_grad_(), real
+
+
+def first_labels(rng):
+    words, ids = rng.randrange(4), []
+    for word in range(words):
+        ids += [None] * rng.randrange(2) + [word] * rng.randrange(1, 4)
+    return ids + [None] * rng.randrange(3), [rng.randrange(3) for _ in range(words)]
+
+
+def f1(rng):
+    size = rng.randrange(9)
+    answers = [rng.choice((-100, 0, 1, 2)) for _ in range(size)]
+    return [rng.randrange(3) for _ in range(size)], answers, rng.randrange(3)
+
+
+def ratios(rng):
+    rows, size = rng.randrange(2, 6), rng.choice((1, 2, 4))
+    counts = torch.tensor([[rng.randrange(4) for _ in range(size)] for _ in range(rows)])
+    labels = torch.tensor([0, 1, *(rng.randrange(2) for _ in range(rows - 2))])
+    return counts, labels, rng.choice((1.0, 0.5, 2.0))
+
+
+def loss(rng):
+    weight = rng.choice((0.0, 1.0, 0.5, 1e-4, 1 - 1e-4, rng.random()))
+    losses = [tensor(rng.random() * 5).requires_grad_() for _ in range(2)]
+    if weight in (0.0, 1.0) and rng.random() < 0.5:
+        losses[int(weight)] = tensor(float("nan")).requires_grad_()
+    return *losses, weight
+
+
+def joint_rows(rng):
+    rows, length = rng.randrange(1, 4), rng.randrange(1, 4)
+    labels = torch.tensor([rng.randrange(3) for _ in range(rows)])
+    return labels, torch.tensor([[rng.choice((-100, 0, 7)) for _ in range(length)]
+                                 for _ in range(rows)])  # fmt: skip
+
+
+def stopping(rng):
+    scores = [rng.choice((0.0, 0.1, 0.2, 0.5, 0.6, 1.0)) for _ in range(rng.randrange(1, 9))]
+    return scores, rng.randrange(1, 4)
+
+
+def decaying(rng):
+    updates = rng.choice((2, 3, 10))
+    return rng.randrange(2 * updates), rng.random() + 0.1, rng.random() + 0.01, updates
+
+
+def uncertainty(rng):
+    losses = [tensor(rng.random() * 5).requires_grad_() for _ in range(2)]
+    return *losses, normals(rng, 2).requires_grad_()
+
+
+def score(rng):
+    rows, seeds = rng.randrange(1, 5), rng.randrange(1, 4)
+    tables = (normals(rng, rows, seeds).abs() for _ in range(2))
+    return sorted(rng.random() for _ in range(rows)), *tables
+
+
+def interval(rng):
+    return [rng.random() * 10 - 3 for _ in range(rng.randrange(2, 7))], rng.random() * 5 + 1
+
+
+def bootstrap(rng):
+    table = normals(rng, rng.randrange(1, 5), rng.randrange(1, 6))
+    return table, rng.choice((1, 5)), torch.Generator().manual_seed(rng.randrange(100))
+
+
+def leaks(rng):
+    def text():
+        words = [rng.choice(("a", "A", "lamp", "")) for _ in range(rng.randrange(1, 3))]
+        return rng.choice((" ", "  ", "\n")).join(words)
+
+    return [text() for _ in range(rng.randrange(4))], [text() for _ in range(rng.randrange(5))]
+
+
+def whole(rng):
+    counts = [rng.choice((0, 1, 3)) for _ in range(rng.randrange(5))]
+    means = [rng.choice((float("nan"), rng.random())) if not n else rng.random() for n in counts]
+    if counts and rng.random() < 0.1:
+        means[0] = float("nan")
+    return means, counts
+
+
+INPUTS: dict[str, Callable[[random.Random], tuple]] = {
+    "check_entropy_given_left": language, "check_mask": mask, "check_posterior": posterior,
+    "check_entropy_given_both": language, "check_outcome": outcome, "check_mask_tokens": masking,
+    "check_selected_needed": shares, "check_find_faults": faults, "check_bayes_rule": bayes,
+    "check_kl_divergence": divergence, "check_copy_or_doubt": copy_or_doubt,
+    "check_mlm_head": head, "check_pseudo_likelihood": pseudo, "check_wordpiece": wordpiece,
+    "check_pack": pack, "check_unigram_loss": unigram, "check_rate_factor": rate,
+    "check_diagnose": diagnose, "check_mean_pool": pool, "check_first_labels": first_labels,
+    "check_f1": f1, "check_log_count_ratios": ratios, "check_joint_loss": loss,
+    "check_joint_rows": joint_rows, "check_early_stopping": stopping,
+    "check_decaying_weight": decaying, "check_uncertainty_loss": uncertainty,
+    "check_honest_score": score, "check_prediction_interval": interval,
+    "check_bootstrap": bootstrap, "check_leaks": leaks, "check_whole_loss": whole,
+}  # fmt: skip
