@@ -118,7 +118,7 @@ def grey(figure: Figure | None) -> Figure | None:
     """Lay a veil over a figure, and write on it that it is past."""
     if figure is None:
         return None
-    whole = {"transform": figure.transFigure, "zorder": 1000}
+    whole: dict = {"transform": figure.transFigure, "zorder": 1000}
     figure.add_artist(Rectangle((0, 0), 1, 1, facecolor="white", alpha=0.8, **whole))
     figure.text(0.5, 0.5, PAST, ha="center", fontsize=12, color="#444444", zorder=1001)
     return figure
