@@ -121,6 +121,13 @@ def test_a_page_without_a_kernel_shows_the_line(monkeypatch):
     assert dice.status.value == "<p>a &lt; b &amp; c 0.123 s</p>"
 
 
+def test_a_figure_finds_its_place_though_the_first_text_has_none(tokenizer, monkeypatch):
+    monkeypatch.setattr(core, "display", lambda *_, display_id=False, **__: display_id and Handle())
+    playground = masking_playground(tokenizer, " ")
+    playground.text.value = TEXT
+    assert len(playground.handle.shown) == 1 and not is_grey(playground.handle.shown[0])
+
+
 def test_nothing_to_draw_is_said(playground):
     before = len(playground.handle.shown)
     playground.text.value = "   "

@@ -98,9 +98,10 @@ class Explorer:
         }
         display(bundle, raw=True)
         if figure is not None:
-            self.figure = figure
             plt.close(figure)
-            self.handle = display(figure, display_id=True)
+        self.figure = figure
+        place = Line("") if figure is None else figure  # a later figure needs a place too
+        self.handle = display(place, display_id=True)
         return self
 
 
