@@ -13,7 +13,7 @@ from pathlib import Path
 
 import nbformat
 
-SECONDS, LONGER = 75, {"07": 90, "09": 90}  # of one notebook, on two cores with nothing else running
+SECONDS, LONGER = 75, {"07": 90, "09": 90}  # of one notebook, with nothing else running
 GIGABYTES = 2.5
 ALL_NOTEBOOKS, ALL_TESTS = 600, 1080  # seconds: all notebooks together, and pytest as a whole
 README = Path(__file__).parents[2] / "README.md"
