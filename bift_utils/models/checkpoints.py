@@ -70,7 +70,8 @@ def _why_no_hub() -> str:
     try:  # one short try; the library alone would repeat for minutes
         httpx.head(constants.ENDPOINT, timeout=2.0)
     except Exception as error:  # a proxy of a kind unknown here raises ImportError or ValueError
-        return f"{type(error).__name__}: {error}".rstrip(".")
+        reason = " ".join(str(error).split())  # one line
+        return f"{type(error).__name__}: {reason}".rstrip(".")
     return ""
 
 
