@@ -86,7 +86,8 @@ def test_lambda_one_needs_texts_and_no_label(tmp_path, capsys, checkpoint):
     table.write_text("text\nthe film\nTHE film\nthe cast\n")
     assert "There are 2 different texts; expected at least 3" in refused(capsys, table, *alone)
     with pytest.raises(AssertionError, match="training has begun"):
-        table.write_text("text\nthe film\na film\nthe cast\n")
+        long = " was good and the story was warm" * 4  # a text with no blank measures nothing
+        table.write_text(f"text\nthe film{long}\na film{long}\nthe cast{long}\n")
         main([str(table), "--output", str(tmp_path / "model"), *alone])
 
 
