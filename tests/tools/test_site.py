@@ -98,7 +98,7 @@ def outputs_of(path):
 def test_a_notebook_is_there_as_saved(site, stem):
     page = Page(site / "notebooks" / f"{stem}.html")
     outputs = outputs_of(NOTEBOOKS[stem])
-    printed = [line for o in outputs for line in o.get("text", "").splitlines()]
+    printed = [line.rstrip() for o in outputs for line in o.get("text", "").splitlines()]
     said = [o.data["text/plain"] for o in outputs if WIDGET in o.get("data", {})]
     assert not [line for line in printed if line not in page.text]
     assert not [line for text in said for line in text.splitlines() if line not in page.text]

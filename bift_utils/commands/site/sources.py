@@ -125,7 +125,8 @@ def move_links(
 
 def series_map(notebooks: dict[str, Path], pdf: bool) -> str:
     """Return the table of notebooks, as their first cells describe them: question and time."""
-    rows = ["| notebook | question | study time | |", "|---|---|---|---|"]
+    titles = ["notebook", "question", "study time", *(["on paper"] if pdf else [])]
+    rows = [titles, ["---"] * len(titles)]
     for path in notebooks.values():
         first = source(unstamp_notebook(read_notebook(path))["cells"][0])
         title = re.match(r"# (.*)", first)
@@ -136,11 +137,12 @@ def series_map(notebooks: dict[str, Path], pdf: bool) -> str:
                 f"The first cell of {path.name} should have a title, a line that begins with "
                 "**Question.** and one that begins with *Time: NN minutes."
             )
-        paper = f'<a href="pdf/{path.stem}.pdf">PDF</a>' if pdf else ""
-        rows.append(
-            f"| [{title[1]}](notebooks/{path.name}) | {question[1]} | {minutes[1]} min | {paper} |"
-        )
-    return "\n".join(rows)
+        row = [f"[{title[1]}](notebooks/{path.name})", question[1], f"{minutes[1]} min"]
+        row = [text.replace("|", "\\|") for text in row]  # P(word | the rest) is one cell
+        if pdf:
+            row.append(f'<a href="pdf/{path.stem}.pdf">PDF</a>')
+        rows.append(row)
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def write_reference(folder: Path) -> None:
