@@ -19,12 +19,14 @@ class EncodedTexts(Dataset):
     """Token ids of texts, made once; behaves as a sequence of examples for a `DataLoader`.
 
     Each example is a dict with `input_ids` (list of T ints, [CLS] and [SEP] included) and, where
-    the texts have them, `labels` (int). `num_cut` says how many texts were longer than allowed.
+    the texts have them, `labels` (int). `num_cut` says how many texts were longer than allowed,
+    `uncut_lengths` how many tokens each had.
     """
 
     input_ids: list[list[int]]
     labels: list[int] | None = None
     num_cut: int = 0
+    uncut_lengths: list[int] | None = None
 
     def __len__(self) -> int:
         return len(self.input_ids)
@@ -34,6 +36,11 @@ class EncodedTexts(Dataset):
         if self.labels is not None:
             example["labels"] = self.labels[i]
         return example
+
+    def take(self, indices: Sequence[int]) -> "EncodedTexts":
+        """Return the examples at `indices`, in that order; none of them counts as cut."""
+        labels = None if self.labels is None else [self.labels[i] for i in indices]
+        return EncodedTexts([self.input_ids[i] for i in indices], labels)
 
     @property
     def lengths(self) -> list[int]:
@@ -107,7 +114,8 @@ def encode_texts(
             stacklevel=2,
         )
     cut = [ids if len(ids) <= max_length else [*ids[: max_length - 1], ids[-1]] for ids in full]
-    return EncodedTexts(cut, None if labels is None else list(labels), num_cut)
+    uncut = [len(ids) for ids in full]
+    return EncodedTexts(cut, None if labels is None else list(labels), num_cut, uncut)
 
 
 def pad_batch(sequences: Sequence[Sequence[int]], pad_token_id: int) -> dict[str, torch.Tensor]:

@@ -120,7 +120,7 @@ def _read_rows(
     """Return each text with its label, "" where it has none, and notes about the file."""
     wanted = [text] if label is None else [text, label]
     columns, notes = read_columns(path, wanted, encoding, separator)
-    found = [_as_text(v, i, path, text) for i, v in enumerate(columns[text], start=1)]
+    found = [as_text(v, i, path, text) for i, v in enumerate(columns[text], start=1)]
     texts = [clean_text(value) for value in found]
     if not texts:
         raise ValueError(f"The file {path.name} has no rows; expected at least one text.")
@@ -248,7 +248,12 @@ def _oddities(data: LabelledTexts, names: Sequence[str]) -> list[str]:
     return notes
 
 
-def _as_text(value, row: int, path: Path, column: str) -> str:
+def as_text(value, row: int, path: Path, column: str) -> str:
+    """Return a field of the column of texts, "" where there is nothing.
+
+    Raises:
+        ValueError: it is a number or the like, or holds half of a character.
+    """
     if value is None:
         return ""
     if type(value) is not str:

@@ -5,11 +5,14 @@ from bift_utils.evaluation.ask import (
     judge_texts,
 )
 from bift_utils.evaluation.baselines import (
+    Limits,
     bag_of_words_probabilities,
     binary_counter,
+    frozen_vectors,
     log_count_ratios,
     majority_accuracy,
     nbsvm_probabilities,
+    probe_probabilities,
 )
 from bift_utils.evaluation.calibration import (
     ReliabilityBins,
@@ -42,16 +45,19 @@ from bift_utils.evaluation.intervals import (
     compare,
     f1_gap_interval,
     holm,
+    macro_f1_interval,
     p_value,
     prediction_interval,
     resample,
     seed_interval,
+    share_interval,
     two_way_interval,
     verdict,
 )
 from bift_utils.evaluation.metrics import (
     classification_metrics,
     evaluate_sequence,
+    macro_f1,
 )
 from bift_utils.evaluation.predict import (
     at_blanks,
@@ -88,6 +94,7 @@ __all__ = [
     "SIDES",
     "FlopMeter",
     "Guide",
+    "Limits",
     "ReliabilityBins",
     "answer_each",
     "at_blanks",
@@ -110,6 +117,7 @@ __all__ = [
     "fill_blank",
     "for_all_rows",
     "forward_flops",
+    "frozen_vectors",
     "gradient_cosines",
     "holm",
     "influence",
@@ -120,6 +128,8 @@ __all__ = [
     "layer_parameters",
     "log_count_ratios",
     "losses_by_share",
+    "macro_f1",
+    "macro_f1_interval",
     "majority_accuracy",
     "nbsvm_probabilities",
     "network_answer",
@@ -128,11 +138,13 @@ __all__ = [
     "predict",
     "predict_classes",
     "prediction_interval",
+    "probe_probabilities",
     "pseudo_log_likelihood",
     "reliability_bins",
     "resample",
     "scores",
     "seed_interval",
+    "share_interval",
     "tag_log_probabilities",
     "token_log_probabilities",
     "two_way_interval",

@@ -1,14 +1,21 @@
-"""Strong, cheap opponents that know no word order: the commonest class, TF-IDF, NBSVM.
+"""Strong, cheap opponents: the commonest class, TF-IDF, NBSVM, and the frozen encoder.
 
 Shapes: N texts, M other texts, V features (words and word pairs).
 """
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy
 import torch
 
 from bift_utils.data.texts import LabelledTexts, check_labelled_texts
+from bift_utils.evaluation.predict import predict
+from bift_utils.models.joint import pool
+from bift_utils.runtime import make_generator
+from bift_utils.training.losses import sequence_loss
 
 
 def majority_accuracy(train_labels: Sequence[int], labels: Sequence[int]) -> float:
@@ -20,8 +27,47 @@ def majority_accuracy(train_labels: Sequence[int], labels: Sequence[int]) -> flo
     return sum(label == commonest for label in labels) / len(labels)
 
 
+@dataclass(frozen=True)
+class Limits:
+    """How much a baseline may cost, whatever the table: it must never outgrow what it is beside.
+
+    Args:
+        characters: most characters of training texts, drawn by chance; their n-grams are held.
+        weights: most weights, over all classes.
+        products: about how many products the fit may take.
+        seed: of the draw.
+    """
+
+    characters: int = 4_000_000
+    weights: int = 1_000_000
+    products: int = 10**10
+    seed: int = 0
+
+    def sample(self, texts: Sequence[str], labels: Sequence[int]) -> tuple[list[str], list[int]]:
+        """Return texts within the limit, drawn by chance, one of each class at least."""
+        if sum(map(len, texts)) <= self.characters:
+            return list(texts), list(labels)
+        order = torch.randperm(len(texts), generator=make_generator(self.seed)).tolist()
+        chosen, seen, room = [], set(), self.characters
+        for i in order:
+            if labels[i] not in seen or len(texts[i]) <= room:
+                seen.add(labels[i])
+                chosen.append(i)
+                room -= len(texts[i])
+        return [texts[i] for i in chosen], [labels[i] for i in chosen]
+
+    def rounds(self, products: int) -> int:
+        """Return how many rounds of the fit fit in, each of so many products."""
+        return min(1000, max(10, self.products // max(products, 1)))
+
+
 def bag_of_words_probabilities(
-    texts: Sequence[str], labels: Sequence[int], others: Sequence[str], strength: float = 16.0
+    texts: Sequence[str],
+    labels: Sequence[int],
+    others: Sequence[str],
+    strength: float = 16.0,
+    characters: bool = False,
+    limits: Limits | None = None,
 ) -> torch.Tensor:
     """Train TF-IDF of words and word pairs with logistic regression, and classify other texts.
 
@@ -32,21 +78,43 @@ def bag_of_words_probabilities(
         others: M texts to classify.
         strength: C, the inverse of the regularisation; 16 was chosen on validation parts of
             Rotten Tomatoes, all training sentences given.
+        characters: count strings of one to four characters within words in place of words, for
+            languages that put no spaces between them, and for texts full of typing errors.
+        limits: bounds of time and memory; None for none.
 
     Returns:
         P(class given text), (M, K).
 
+    Raises:
+        ValueError: the texts have nothing to count.
+
     Introduced in notebook 05.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
 
-    model = make_pipeline(
-        TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(C=strength, max_iter=1000)
-    )
-    model.fit(list(texts), list(labels))
-    return torch.from_numpy(model.predict_proba(list(others)))
+    grams: dict[str, Any] = {"ngram_range": (1, 2)}
+    if characters:
+        grams = {"ngram_range": (1, 4), "analyzer": "char_wb"}
+    texts, labels, classes = list(texts), list(labels), len(set(labels))
+    if limits is not None:
+        texts, labels = limits.sample(texts, labels)
+        grams["max_features"] = limits.weights // classes
+    counter = TfidfVectorizer(**grams)
+    counts = counter.fit_transform(texts)
+    rounds = 1000 if limits is None else limits.rounds(counts.nnz * classes)
+    model = _regression(counts, labels, strength, rounds)
+    return torch.from_numpy(model.predict_proba(counter.transform(list(others))))
+
+
+def _regression(features, labels: Sequence[int], strength: float, rounds: int):
+    """Fit a logistic regression; where its rounds do not suffice, what it has must do."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=strength, max_iter=rounds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(features, list(labels))
 
 
 def log_count_ratios(counts, labels: Sequence[int], alpha: float = 1.0) -> numpy.ndarray:
@@ -133,3 +201,57 @@ def nbsvm_probabilities(
     model.fit(counts.multiply(ratios).tocsr(), list(labels))
     scaled = counter.transform(others).multiply(ratios).tocsr()
     return torch.from_numpy(model.predict_proba(scaled))
+
+
+def frozen_vectors(model, batches: Iterable[dict[str, torch.Tensor]]) -> torch.Tensor:
+    """Return the mean of the token vectors of each text, (N, H), from an encoder as it is.
+
+    Args:
+        model: a `BertForJointTraining`.
+        batches: dicts with `input_ids` and `attention_mask`, both (B, T).
+
+    Introduced in notebook 08.
+    """
+    rows = predict(model, batches, lambda batch: {})
+    means = [pool(found["hidden"], batch["attention_mask"], "mean").cpu() for batch, found in rows]
+    return torch.cat(means)
+
+
+def probe_probabilities(
+    vectors: dict[str, torch.Tensor],
+    labels: Mapping[str, Sequence[int]],
+    strengths: Sequence[float] = (0.01, 0.1, 1.0),
+    limits: Limits | None = None,
+) -> dict[str, torch.Tensor]:
+    """Train logistic regression on vectors that stay as they are, and classify the other parts.
+
+    Args:
+        vectors: "train", "validation" and any other part: (N, H).
+        labels: the class ids of "train" and "validation".
+        strengths: C is that with the lowest validation loss.
+        limits: bounds of time; None for none.
+
+    Returns:
+        P(class given text) for each part but "train", (N, K).
+
+    Introduced in notebook 08.
+    """
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(vectors["train"])
+    scaled = {name: scaler.transform(rows) for name, rows in vectors.items()}
+    products = scaled["train"].size * len(set(labels["train"])) * len(strengths)
+    rounds = 500 if limits is None else min(500, limits.rounds(products))
+    answers, best = torch.as_tensor(labels["validation"]), float("inf")
+    found: dict[str, torch.Tensor] = {}
+    for strength in strengths:
+        model = _regression(scaled["train"], labels["train"], strength, rounds)
+        chances = {
+            name: torch.from_numpy(model.predict_proba(rows))
+            for name, rows in scaled.items()
+            if name != "train"
+        }
+        loss = float(sequence_loss(chances["validation"].clamp(min=1e-12).log(), answers))
+        if loss < best:
+            found, best = chances, loss
+    return found

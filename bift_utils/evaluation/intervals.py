@@ -6,9 +6,12 @@ Shapes: S seeds, N test items.
 import math
 from collections.abc import Hashable, Mapping, Sequence
 
+import numpy
 import pandas
 import torch
 from torch import Tensor
+
+from bift_utils.evaluation.metrics import macro_f1
 
 
 def seed_interval(
@@ -276,3 +279,47 @@ def f1_gap_interval(
     (value, drawn), (other_value, other_drawn) = scores(one), scores(other)
     low, high = (drawn - other_drawn).nanquantile(torch.tensor([0.025, 0.975]).double())
     return float(value - other_value), float(low), float(high)
+
+
+def share_interval(right: int, total: int, confidence: float = 0.95) -> tuple[float, float, float]:
+    """Return a share and the ends of its exact interval, from 0 to 1.
+
+    Args:
+        right, total: right answers of so many texts, at least one.
+        confidence: 0.95 by default.
+
+    Source: Clopper and Pearson 1934. Introduced in notebook 08.
+    """
+    from scipy.stats import binomtest
+
+    low, high = binomtest(right, total).proportion_ci(confidence)
+    return right / total, float(low), float(high)
+
+
+def macro_f1_interval(
+    confusion: Sequence[Sequence[int]],
+    generator: numpy.random.Generator,
+    draws: int = 1000,
+    confidence: float = 0.95,
+) -> tuple[float, float, float]:
+    """Return `macro_f1` and the ends of its bootstrap interval over texts.
+
+    Args:
+        confusion: K lists of K counts: a row is a true class, a column an answer.
+        generator: of the draws.
+        draws: how often the texts are drawn anew, with replacement.
+        confidence: 0.95 by default.
+
+    Introduced in notebook 08.
+    """
+    table = numpy.asarray(confusion)
+    classes, answers = table.nonzero()
+    counts = table[classes, answers]
+    total, each = int(counts.sum()), numpy.eye(len(table), dtype=int)
+    drawn = generator.multinomial(total, counts / total, size=draws)  # (draws, cells)
+    drawn = numpy.vstack([counts, drawn])  # the texts as they are come first
+    right = drawn @ (each[classes] * (classes == answers)[:, None])  # (1 + draws, K)
+    found, *again = macro_f1(right, drawn @ each[classes], drawn @ each[answers])
+    left_out = 1 - confidence
+    low, high = numpy.quantile(again, (left_out / 2, 1 - left_out / 2))
+    return float(found), float(low), float(high)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+import numpy
 import torch
 
 from bift_utils.data.batches import IGNORE_INDEX
@@ -51,3 +52,19 @@ def evaluate_sequence(model, batches: Iterable[dict[str, torch.Tensor]]) -> dict
     probabilities = predict_classes(model, batches)
     labels = torch.cat([batch["labels"] for batch in batches])
     return classification_metrics(probabilities, labels)
+
+
+def macro_f1(right, texts, answers):
+    """Return the mean F1 of the classes that have a text; every class counts alike.
+
+    Args:
+        right, texts, answers: (…, K), right answers, texts and answers of each class.
+
+    Returns:
+        (…,), from 0 to 1.
+
+    Introduced in notebook 08.
+    """
+    f1 = 2 * numpy.asarray(right) / numpy.maximum(numpy.add(texts, answers), 1)
+    present = numpy.asarray(texts) > 0
+    return (f1 * present).sum(-1) / numpy.maximum(present.sum(-1), 1)

@@ -1,10 +1,13 @@
 """Fine-tune a checkpoint on your own table: a CSV in, a model out that plain `transformers` loads.
 
 `python -m bift_utils.finetune reviews.csv --text text --label label --output model/` does it all:
-it checks the table, shows what is in it, trains on L = λ·L_MLM + (1 − λ)·L_task, and saves the
-model with a report. For two GPUs write `accelerate launch --multi_gpu --num_processes 2` in place
-of `python`, for two processes on a CPU `torchrun --nproc_per_node 2`; the line "Training: …" ends
-with the number of processes.
+it checks the table, shows what is in it, trains on L = λ·L_MLM + (1 − λ)·L_task, saves the model
+with a report, and says whether it is better than cheaper methods. Then
+`python -m bift_utils.finetune predict model/ new.csv` answers for new texts.
+
+For two GPUs write `accelerate launch --multi_gpu --num_processes 2` in place of `python`, for two
+processes on a CPU `torchrun --nproc_per_node 2`; the line "Training: …" ends with the number of
+processes.
 """
 
 import argparse
@@ -13,67 +16,132 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from bift_utils.finetune.options import FinetuneOptions
-from bift_utils.finetune.run import finetune
-from bift_utils.models.joint import POOLINGS
-from bift_utils.training.options import PRECISIONS
+from bift_utils.finetune.options import POOLINGS, PRECISIONS, SELECTIONS, FinetuneOptions
 
 HELP = {
-    "text": "column with the texts",
-    "label": "column with the classes; not read with λ = 1",
-    "encoding": 'of the file, "cp1252" say; UTF-8 if left out',
-    "model": '"bift-mini", "minilm", a BERT folder, or a name on the hub',
-    "mlm_weight": "λ: 0 trains the classifier alone, 1 the masked-LM head alone",
-    "epochs": "passes over the texts; chosen by their number if left out",
-    "learning_rate": "peak; chosen by the size of the model if left out",
-    "batch_size": "texts an update, over all processes",
-    "max_length": "most tokens a text keeps",
-    "pooling": 'how a text becomes one vector; only "pooler" can be exported',
-    "dropout": "rate while training",
-    "patience": "evaluations without improvement before it stops",
-    "evaluations_per_epoch": "how often to evaluate and to save the state",
-    "precision": "bf16 computes matrix products in half precision",
-    "accumulate": "passes an update; less memory, the same result",
-    "seed": "of everything random",
+    "the table": {
+        "text": "column with the texts",
+        "label": "column with the classes; not read with λ = 1",
+        "encoding": 'of the files, "cp1252" say (default: UTF-8)',
+        "separator": 'between two fields; "tab" for a tab (default: found by the first line)',
+        "validation": "file with the texts to choose the weights by (default: 15 %% of the table)",
+        "test": "file with the texts to score once, at the end (default: 15 %% of the table)",
+        "drop_rare": "leave out classes with fewer different texts (default: refuse below 3)",
+    },
+    "the model": {
+        "model": '"bift-mini", "minilm", a BERT folder, or a name on the hub',
+        "mlm_weight": "λ: 0 trains the classifier alone, 1 the masked-LM head alone",
+        "max_length": "most tokens a text keeps (default: 128, or the positions of the model)",
+        "pooling": 'how a text becomes one vector; only "pooler" can be exported',
+        "dropout": "rate while training",
+    },
+    "the training": {
+        "epochs": "passes over the texts (default: 3, or as many as make 75 updates a class and "
+        "at least 200, at most 30)",
+        "learning_rate": "peak (default: 3e-4 with vectors up to 256 wide, else 5e-5)",
+        "batch_size": "texts an update, over all processes",
+        "select": "what the kept weights are best at on the validation texts",
+        "patience": "evaluations without improvement before it stops (default: never)",
+        "evaluations_per_epoch": "how often to evaluate and to save the state",
+        "compare": "train once more with λ = 0 on the same budget (default: no)",
+        "seed": "of everything random",
+    },
+    "the machine": {
+        "precision": "bf16 and fp16 compute matrix products in half precision",
+        "accumulate": "passes an update; less memory, the same result",
+    },
 }
-CHOICES = {"pooling": POOLINGS, "precision": PRECISIONS}
-OPTIONAL = {"encoding": str, "epochs": int, "learning_rate": float, "max_length": int,
-            "patience": int, "dropout": float}  # fmt: skip
+CHOICES = {"pooling": POOLINGS, "precision": PRECISIONS, "select": SELECTIONS}
+
+
+def separator(given: str) -> str:
+    """Return the character that was meant: a tab is hard to type in a terminal."""
+    return "\t" if given in ("tab", r"\t") else given
+
+
+KINDS = {"epochs": int, "learning_rate": float, "max_length": int, "patience": int,
+         "dropout": float, "drop_rare": int, "separator": separator}  # fmt: skip
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Return the command line: one option a field of `FinetuneOptions`."""
+    """Return the command line: one option a field of `FinetuneOptions`, in groups."""
     parser = argparse.ArgumentParser(
         prog="python -m bift_utils.finetune",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("table", type=Path, help="CSV, TSV or JSON lines")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the model")
-    parser.add_argument("--overwrite", action="store_true", help="replace a model that is there")
-    parser.add_argument("--resume", action="store_true", help="go on with a run that was cut off")
-    for option in fields(FinetuneOptions):
-        shown = "" if option.default is None else f" (default {option.default})"
-        parser.add_argument(
-            "--" + option.name.replace("_", "-"),
-            type=OPTIONAL.get(option.name, type(option.default)),
-            default=option.default,
-            choices=CHOICES.get(option.name),
-            help=HELP[option.name] + shown,
-        )
+    folder = parser.add_argument_group("the folder")
+    folder.add_argument("--output", type=Path, required=True, help="of the model (no default)")
+    folder.add_argument(
+        "--overwrite", action="store_true", help="replace a model that is there (default: no)"
+    )
+    folder.add_argument(
+        "--resume", action="store_true", help="go on with a run that was cut off (default: no)"
+    )
+    defaults = {field.name: field.default for field in fields(FinetuneOptions)}
+    for title, options in HELP.items():
+        group = parser.add_argument_group(title)
+        for name, text in options.items():
+            add_option(group, name, text, defaults[name])
+    return parser
+
+
+def add_option(group, name: str, text: str, default) -> None:
+    """Add one option, whose help says its default."""
+    flag = "--" + name.replace("_", "-")
+    if isinstance(default, bool):
+        group.add_argument(flag, action="store_true", help=text)
+        return
+    group.add_argument(
+        flag,
+        type=KINDS.get(name, str if default is None else type(default)),
+        default=default,
+        choices=CHOICES.get(name),
+        help=text if "(default: " in text else f"{text} (default: {default})",
+    )
+
+
+def make_predict_parser() -> argparse.ArgumentParser:
+    """Return the command line of `predict`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bift_utils.finetune predict",
+        description="Answer for new texts: the table as it came, with the class and the "
+        "probability of each class behind it, as CSV. Texts are cut as in training; a row without "
+        "a text gets no answer.",
+    )
+    parser.add_argument("model", type=Path, help="folder that this command has written")
+    parser.add_argument("table", type=Path, help="CSV, TSV or JSON lines")
+    parser.add_argument("--output", type=Path, help="file to write (default: the terminal)")
+    parser.add_argument("--text", help="column with the texts (default: as in training)")
+    parser.add_argument("--encoding", help="of the table (default: UTF-8)")
+    parser.add_argument(
+        "--separator", type=separator, help="between two fields (default: found by the first line)"
+    )
+    parser.add_argument("--batch-size", type=int, default=64, help="texts at once (default: 64)")
     return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return 0, 2 where it was given what cannot be used, 130 when stopped."""
-    options = make_parser().parse_args(arguments)
-    try:
-        finetune(**vars(options))
+    arguments = sys.argv[1:] if arguments is None else arguments
+    predicts = arguments[:1] == ["predict"]
+    parser = make_predict_parser() if predicts else make_parser()
+    options = vars(parser.parse_args(arguments[1:] if predicts else arguments))
+    try:  # only now is torch imported
+        if predicts:
+            from bift_utils.finetune.predict import predict_table
+
+            predict_table(**options)
+        else:
+            from bift_utils.finetune.run import finetune
+
+            finetune(**options)
     except (ValueError, OSError) as error:  # what was given cannot be used: a sentence is enough
         print(f"finetune: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("finetune: stopped by hand; --resume goes on from the saved state.", file=sys.stderr)
+    except KeyboardInterrupt as stopped:
+        print(f"finetune: {stopped or 'stopped by hand.'}", file=sys.stderr)
         return 130
     return 0
 

@@ -1,6 +1,7 @@
 """The output folder: written whole or not at all."""
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -64,11 +65,42 @@ def whole_folder(folder: str | Path, overwrite: bool = False) -> Iterator[Path]:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def write_json(path: Path, values: dict) -> None:
-    """Write values as readable JSON, whole or not at all.
+def check_space(folder: Path, needed: int) -> None:
+    """Raise `OSError` where the disk of a folder has less room than a run may write, in bytes.
+
+    Introduced in notebook 08.
+    """
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        raise OSError(
+            f"The disk of {folder} has {free / 1e6:.0f} MB free; the state of the run and the "
+            f"model may take {needed / 1e6:.0f} MB. Make room, or choose another output folder."
+        )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text, whole or not at all.
 
     Introduced in notebook 08.
     """
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
+
+
+def write_json(path: Path, values: dict) -> None:
+    """Write values as readable JSON, whole or not at all; what is no finite number becomes null.
+
+    Introduced in notebook 08.
+    """
+    text = json.dumps(_finite(values), indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

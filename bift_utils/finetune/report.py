@@ -3,59 +3,32 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy
 import torch
 
-from bift_utils.data.texts import LabelledTexts
-from bift_utils.evaluation.baselines import bag_of_words_probabilities, majority_accuracy
-from bift_utils.evaluation.metrics import classification_metrics
-from bift_utils.evaluation.predict import predict_classes
+from bift_utils.evaluation.intervals import macro_f1_interval, share_interval
+from bift_utils.evaluation.metrics import classification_metrics, macro_f1
 
 
-def measure_classes(
-    model, batches: dict[str, list], parts: dict[str, LabelledTexts], names: Sequence[str]
+def score_classes(
+    probabilities: torch.Tensor,
+    labels: Sequence[int],
+    names: Sequence[str],
+    intervals: bool = True,
 ) -> dict:
-    """Measure a classifier and two baselines on held-out texts; each part is read once.
-
-    Args:
-        model: a `BertForJointTraining`.
-        batches: clean ones of "validation" and "test", in the order of the texts.
-        parts: the texts of "train", "validation" and "test".
-        names: K names of classes.
-
-    Returns:
-        `validation` and `test` (see `score_classes`), `errors` (the surest on the validation
-        texts), and `baselines`: name to test accuracy.
-
-    Introduced in notebook 08.
-    """
-    found: dict = {}
-    known, asked = parts["train"], parts["test"]
-    for name in ("validation", "test"):
-        probabilities = predict_classes(model, batches[name])
-        found[name] = score_classes(probabilities, parts[name].labels, names)
-        if name == "validation":
-            part = parts[name]
-            found["errors"] = surest_errors(part.texts, part.labels, probabilities, names)
-    words = bag_of_words_probabilities(known.texts, known.labels, asked.texts)
-    found["baselines"] = {
-        "commonest class": majority_accuracy(known.labels, asked.labels),
-        "bag of words": classification_metrics(words, asked.labels)["accuracy"],
-    }
-    return found
-
-
-def score_classes(probabilities: torch.Tensor, labels: Sequence[int], names: Sequence[str]) -> dict:
     """Measure a classifier on texts with known classes.
 
     Args:
         probabilities: (B, K), P(class given text).
         labels: B class ids.
         names: K names.
+        intervals: measure them, too; they take a moment.
 
     Returns:
-        `texts`, `accuracy`, `loss` (nats), `macro_f1` (mean of the classes' F1), `confusion`
-        (K lists of K counts: a row is a true class, a column an answer), and `classes`: name to
-        `precision`, `recall`, `f1` (0 where there is nothing to divide by) and `texts`.
+        `texts`, `accuracy`, `loss` (nats), `macro_f1` (mean of the classes' F1), the 95 % intervals
+        `accuracy_interval` and `macro_f1_interval` (low and high), `confusion` (K lists of K
+        counts: a row is a true class, a column an answer), and `classes`: name to `precision`,
+        `recall`, `f1` (0 where there is nothing to divide by) and `texts`.
 
     Introduced in notebook 08.
     """
@@ -67,14 +40,19 @@ def score_classes(probabilities: torch.Tensor, labels: Sequence[int], names: Seq
         name: dict(zip(("precision", "recall", "f1", "texts"), map(float, row), strict=True))
         for name, row in zip(names, zip(*rows, strict=True), strict=True)
     }
-    present = [row["f1"] for row in classes.values() if row["texts"]]
-    return {
+    confusion = confusion_matrix(list(labels), answers, labels=ids)
+    found = {
         "texts": len(answers),
         **classification_metrics(probabilities, labels),
-        "macro_f1": sum(present) / len(present),
-        "confusion": confusion_matrix(list(labels), answers, labels=ids).tolist(),
+        "macro_f1": float(macro_f1(confusion.diagonal(), confusion.sum(1), confusion.sum(0))),
+        "confusion": confusion.tolist(),
         "classes": {name: {**row, "texts": int(row["texts"])} for name, row in classes.items()},
     }
+    if intervals:
+        _, *ends = share_interval(int(confusion.trace()), len(answers))
+        _, *macro_ends = macro_f1_interval(confusion, numpy.random.default_rng(0))
+        found |= {"accuracy_interval": ends, "macro_f1_interval": macro_ends}
+    return found
 
 
 def surest_errors(
@@ -113,9 +91,8 @@ def summary_lines(report: dict) -> list[str]:
     if "test" in report:
         others = ", ".join(f"{k} {100 * v:.1f} %" for k, v in report["baselines"].items())
         lines.append(
-            f"{report['test']['texts']} test texts: accuracy "
-            f"{100 * report['test']['accuracy']:.1f} %, macro F1 {report['test']['macro_f1']:.3f} "
-            f"({others})."
+            f"{report['test']['texts']} test texts: accuracy {_percent(report['test'])}, macro F1 "
+            f"{_macro(report['test'])} ({others})."
         )
     if "mlm" in report:
         before, after, _ = report["mlm"].values()
@@ -124,27 +101,23 @@ def summary_lines(report: dict) -> list[str]:
 
 
 def report_lines(report: dict) -> list[str]:
-    """Write a report as lines of Markdown.
+    """Write a report, which is also the card of the model, as lines of Markdown.
 
     Args:
-        report: `title`, `data` (lines), `training` (lines), and where there are classes
-            `validation`, `test` (`score_classes`), `baselines` (name to test accuracy) and
+        report: `title`, `data` (lines), `training` (lines), `verdict` (lines), and where there are
+            classes `validation`, `test` (`score_classes`), `methods` (name to its scores) and
             `errors` (`surest_errors`); where there are blanks `mlm` (part to its loss).
 
     Introduced in notebook 08.
     """
-    fenced = [
-        "```",
-        *report["data"],
-        "```",
-        "",
-        "## Training",
-        "",
-        "```",
-        *report["training"],
-        "```",
-    ]
-    lines = [f"# {report['title']}", "", "## Texts", "", *fenced]
+    lines = [f"# {report['title']}", ""]
+    if report.get("verdict"):
+        lines += ["## Verdict", "", *(f"- {line}" for line in report["verdict"]), ""]
+    lines += ["## How to load it", "", *_loading(report), ""]
+    lines += ["## Texts", "", "```", *report["data"], "```", ""]
+    lines += ["## Training", "", "```", *report["training"], "```"]
+    if "seconds" in report:
+        lines += ["", f"It took {report['seconds']} seconds since it was last started."]
     if "test" in report:
         lines += ["", "## Classes", "", *_classes(report)]
     if "mlm" in report:
@@ -158,17 +131,68 @@ def report_lines(report: dict) -> list[str]:
         ]
         lines += ["", "## Surest errors on the validation texts", ""]
         lines += _table(head, rows) if rows else ["None."]
+    return [*lines, "", "## Limits", "", *LIMITS]
+
+
+LIMITS = (
+    "- The scores hold for texts like those of the table. Other sources, times and topics may be",
+    "  harder; near copies of a text may stand on both sides of a split that was made by chance.",
+    "- Intervals hold the luck of the test texts, not that of the training: another seed gives",
+    "  another model.",
+    "- A probability is what the model says, not how often it is right. Nobody has asked whom its",
+    "  errors would harm.",
+)
+
+
+def _loading(report: dict) -> list[str]:
+    """Say how the folder is used without this project; texts must be cut as they were here."""
+    length = report.get("max_length", "as many as it reads")
+    task = "text-classification" if "test" in report else "fill-mask"
+    cut = ", truncation=True" if "test" in report else ""
+    lines = ["```python", "from transformers import pipeline", ""]
+    lines += [f'model = pipeline("{task}", model="this folder"{cut})', "```"]
+    if cut:
+        lines += [
+            "",
+            f"All scores below are of texts cut at {length} tokens. `truncation=True` cuts in the",
+            "same way; without it, a longer text raises an error, or is read further than was ever",
+            "measured. For a whole table: `python -m bift_utils.finetune predict`.",
+        ]
+    if "test" in report and "mlm" in report:
+        lines += [
+            "",
+            "The file holds two heads. What transformers reports as UNEXPECTED when it loads one",
+            'of them (`cls.…`) is the other, for `pipeline("fill-mask")`.',
+        ]
     return lines
+
+
+def _percent(scores: dict) -> str:
+    low, high = scores["accuracy_interval"]
+    return f"{100 * scores['accuracy']:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def _macro(scores: dict) -> str:
+    low, high = scores["macro_f1_interval"]
+    return f"{scores['macro_f1']:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _classes(report: dict) -> list[str]:
     scores = [
-        (f"{m['texts']} {part}", f"{100 * m['accuracy']:.1f} %", f"{m['macro_f1']:.3f}",
-         f"{m['loss']:.3f}")
+        (f"{m['texts']} {part}", _percent(m), _macro(m), f"{m['loss']:.3f}")
         for part, m in ((part, report[part]) for part in ("validation", "test"))
-    ]  # fmt: skip
-    for name, accuracy in report.get("baselines", {}).items():
-        scores.append((f"{name}, test", f"{100 * accuracy:.1f} %", "", ""))
+    ]
+    lines = _table(("texts", "accuracy", "macro F1", "loss (nats)"), scores)
+    selected = report.get("selected by", "accuracy")
+    lines += [
+        "",
+        f"The best weights were chosen on the validation texts, by their {selected}; the test",
+        "texts were scored once, at the end. In brackets: 95 % intervals.",
+    ]
+    if "methods" in report:
+        rows = [(name, _percent(m), _macro(m)) for name, m in report["methods"].items()]
+        lines += ["", "All methods on the test texts:", ""]
+        lines += _table(("method", "accuracy", "macro F1"), rows)
     classes = report["test"]["classes"]
     each = [
         (name, row["texts"], *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")))
@@ -176,10 +200,7 @@ def _classes(report: dict) -> list[str]:
     ]
     counts = [(name, *row) for name, row in zip(classes, report["test"]["confusion"], strict=True)]
     return [
-        *_table(("texts", "accuracy", "macro F1", "loss (nats)"), scores),
-        "",
-        "The best weights were chosen on the validation texts; the test texts were",
-        "scored once, at the end.",
+        *lines,
         "",
         "Test texts, class by class:",
         "",

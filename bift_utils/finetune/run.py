@@ -1,32 +1,29 @@
 """Fine-tuning on your own table, from the file to a model that plain `transformers` loads."""
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 from accelerate import PartialState
 
-from bift_utils.data.batches import make_loader
-from bift_utils.data.tables import read_table
-from bift_utils.evaluation.metrics import evaluate_sequence
-from bift_utils.evaluation.predict import evaluate_masked_lm
 from bift_utils.finetune.options import FinetuneOptions
-from bift_utils.finetune.output import MARK, check_output, whole_folder, write_json
-from bift_utils.finetune.report import (
-    measure_classes,
-    report_lines,
-    save_history_figure,
-    summary_lines,
+from bift_utils.finetune.output import MARK, check_output, check_space, whole_folder
+from bift_utils.finetune.report import summary_lines
+from bift_utils.finetune.state import (
+    after_a_stop,
+    check_state,
+    forget_state,
+    locked,
+    open_state,
 )
-from bift_utils.finetune.state import STATE, forget_state, open_state
-from bift_utils.finetune.texts import file_digest, prepare_texts
-from bift_utils.masking.collators import JointCollator, MaskedLMCollator, SequenceCollator
-from bift_utils.models.checkpoints import load_model, load_tokenizer
-from bift_utils.models.export import export_for_transformers
-from bift_utils.runtime import get_device, make_generator, set_seed
-from bift_utils.training.history import STOPPED_BY_HAND
-from bift_utils.training.loop import train
+from bift_utils.finetune.steps import FinetuneRun, write_reports
+from bift_utils.finetune.texts import file_digest
+from bift_utils.runtime import get_device
+
+COPIES = 10  # of the weights: twice a state of weights, two moments and the best, and the model
 
 
 def finetune(
@@ -41,7 +38,8 @@ def finetune(
 
     Every check is made before anything is trained. `output` is written whole or not at all, and
     holds the model (`export_for_transformers`), `report.md`, `history.png` and `finetuning.json`.
-    While it runs, the state lies beside it, in a folder whose name ends in `.state`.
+    Only then are cheaper methods measured beside it, and both reports written anew. While it
+    runs, the state lies beside it, in a folder whose name ends in `.state`.
 
     Args:
         table: CSV, TSV or JSON lines; see `data.read_table`.
@@ -55,156 +53,78 @@ def finetune(
         The report, as in `finetuning.json`; empty in all processes but the first.
 
     Raises:
-        FileExistsError: `output` exists, or holds a run that was broken off.
+        FileExistsError: `output` exists, holds a run that was broken off, or one is under way.
         ValueError: the table, the texts or an option cannot be used.
+        KeyboardInterrupt: stopped by hand; says how to go on.
 
     Introduced in notebook 08.
     """
-    chosen, output = FinetuneOptions(**options), Path(output)
+    chosen, output, start = FinetuneOptions(**options), Path(output), time.monotonic()
     place = PartialState(cpu=get_device().type == "cpu")
     say = say if place.is_main_process else lambda line: None
-    identity = {"table": file_digest(table) if Path(table).is_file() else "", **asdict(chosen)}
-    finished = read_finished(output, identity) if resume else None
-    if finished is not None:
-        say(f"The run is finished already; its model lies in {output}.")
+    identity = {"table": _digests(table, chosen), **asdict(chosen)}
+    with locked(output, place), _stopped_by_hand(output):
+        written = _read_report(output, identity) if resume else None
+        if written is not None and _is_finished(written):
+            say(f"The run is finished already; its model lies in {output}.")
+            if place.is_main_process:
+                forget_state(output)
+            return written
+        overwrite = overwrite or written is not None  # its opponents are still to be measured
+        check_output(output, overwrite)
+        check_state(output, identity, resume, overwrite)
+        run = FinetuneRun(table, chosen, say)
+        check_space(output, COPIES * run.bytes)
+        state = open_state(output, identity, resume, overwrite, place, say)
+        report = _train_and_save(run, state, output, overwrite, identity, place)
+        plain = run.train_plain(state) if chosen.compare else None
         if place.is_main_process:
+            report |= run.compare(plain, report)
+            report["seconds"] = round(time.monotonic() - start)
+            write_reports(output, report)
             forget_state(output)
-        return finished
-    check_output(output, overwrite)
-    label = chosen.label if chosen.mlm_weight < 1 else None
-    run = FinetuneRun(read_table(table, chosen.text, label, chosen.encoding), chosen, say)
-    state = open_state(output, identity, resume, overwrite, place, say)
-    history = run.train(state)
-    if history.stopped == STOPPED_BY_HAND:
-        raise KeyboardInterrupt  # the state stays: --resume goes on from it
-    if history.diverged:
-        say(f"WARNING: {history.stopped}.")
-    report = {}
+            for line in [*summary_lines(report), *report["verdict"]]:
+                say(line)
+        place.wait_for_everyone()
+    return report
+
+
+def _train_and_save(
+    run: FinetuneRun, state, output, overwrite: bool, identity: dict, place
+) -> dict:
+    """Train, and save the model with a report on it alone; return that report."""
+    history, report = run.train(state), {}
     if place.is_main_process:
         report = run.report(history, identity)
         with whole_folder(output, overwrite) as folder:
             run.save(folder, report, history)
-        forget_state(output)
-        for line in summary_lines(report):
-            say(line)
-        say(f"Saved in {output}: the model, report.md, history.png.")
+        run.say(f"Saved in {output}: the model, report.md, history.png.")
     place.wait_for_everyone()
     return report
 
 
-def read_finished(output: Path, identity: dict) -> dict | None:
-    """Return the report of a finished run with the same table and options, or None."""
+def _digests(table: str | Path, options: FinetuneOptions) -> str:
+    """Return what tells the files of a run from others; none for a file that is not there."""
+    files = [table, *(path for path in (options.validation, options.test) if path is not None)]
+    return " ".join(file_digest(path) if Path(path).is_file() else "" for path in files)
+
+
+@contextmanager
+def _stopped_by_hand(output: Path) -> Iterator[None]:
+    """Let an interrupt say what it leaves behind."""
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        raise KeyboardInterrupt(after_a_stop(output)) from stopped
+
+
+def _read_report(output: Path, identity: dict) -> dict | None:
+    """Return the report of a run with the same table and options that saved its model, or None."""
     if not (output / MARK).is_file():
         return None
     report = json.loads((output / MARK).read_text(encoding="utf-8"))
     return report if report.get("identity") == identity else None
 
 
-class FinetuneRun:
-    """Texts, model and batches of one run; made from the options alone, so it can be made again.
-
-    Args:
-        table: the texts, a `data.TextTable`.
-        options: what to do with them.
-        say: is given each line to show.
-
-    Introduced in notebook 08.
-    """
-
-    def __init__(self, table, options: FinetuneOptions, say: Callable[[str], None]):
-        self.options, self.say, self.weight = options, say, options.mlm_weight
-        self.tokenizer = load_tokenizer(options.model)
-        set_seed(options.seed)
-        classes = len(table.class_names) or None  # with λ = 1 the classifier is never used
-        self.model = load_model(options.model, classes, options.pooling, options.dropout)
-        self.max_length = options.length(self.model)
-        self.texts = prepare_texts(
-            table, self.tokenizer, options.model, self.weight, self.max_length, options.seed
-        )
-        for line in [*self.texts.lines, *created_lines(self.model, self.weight)]:
-            say(line)
-        for line in self.texts.warnings:
-            say(f"WARNING: {line}")
-        self.config = options.training(
-            self.model.config.hidden_size, len(self.texts.encoded["train"])
-        )
-        self.model = self.model.to(get_device())
-        self.batches = {name: self.fixed_batches(name) for name in ("validation", "test")}
-
-    def fixed_batches(self, name: str) -> dict[str, list]:
-        """Return the batches that measure a part: clean ones, and ones with masks drawn once."""
-        encoded, batches = self.texts.encoded[name], {}
-        if self.weight < 1:
-            clean = SequenceCollator(self.tokenizer)
-            batches["task"] = list(make_loader(encoded, clean, 64, shuffle=False))
-        if self.weight > 0:
-            hide = MaskedLMCollator(self.tokenizer, make_generator(self.options.seed, 2))
-            batches["mlm"] = list(make_loader(encoded, hide, 64, shuffle=False))
-        return batches
-
-    def evaluate(self, model) -> dict[str, float]:
-        """Score the validation part; the best weights have the highest accuracy, where asked."""
-        measured, batches = {}, self.batches["validation"]
-        if "task" in batches:
-            measured = evaluate_sequence(model, batches["task"])
-        if "mlm" in batches:
-            blanks = evaluate_masked_lm(model, batches["mlm"])
-            measured = {"loss": blanks["loss"], **measured, "mlm_loss": blanks["loss"]}
-        return measured
-
-    def train(self, state: Path):
-        """Train with the state saved in a folder at each evaluation; return the history."""
-        self.before, place, seed = self.evaluate(self.model), PartialState(), self.options.seed
-        collator = JointCollator(self.tokenizer, make_generator(seed, 1))
-        loader = make_loader(self.texts.encoded["train"], collator, self.options.batch_size, seed)
-
-        self.say(
-            f"Training: {self.config.epochs} epochs of {len(loader)} updates, λ = {self.weight:g}, "
-            f"learning rate {self.config.learning_rate:g}, {self.config.precision}, "
-            f"{place.num_processes} process{'es' * (place.num_processes > 1)}."
-        )
-        set_seed(seed + place.process_index)  # dropout differs between processes
-        return train(self.model, loader, self.config, self.evaluate, checkpoint=state / STATE)
-
-    def report(self, history, identity: dict) -> dict:
-        """Measure the kept weights on both held-out parts; the test part is read here only."""
-        texts, model = self.texts, self.model
-        warnings = [*texts.warnings, *([history.stopped] if history.diverged else [])]
-        report = {
-            "title": f"{Path(self.options.model).name} fine-tuned on your texts",
-            "data": [*texts.lines, *(f"WARNING: {w}" for w in warnings)],
-            "training": [f"{k} = {v}" for k, v in asdict(self.config).items()]
-            + [f"{len(history.steps)} updates, best after {history.best_step}: {history.stopped}"],
-            "processes": PartialState().num_processes,
-        }
-        if self.weight < 1:
-            clean = {name: batches["task"] for name, batches in self.batches.items()}
-            report |= measure_classes(model, clean, texts.parts, texts.class_names)
-        if self.weight > 0:
-            report["mlm"] = {"validation, before training": self.before["mlm_loss"]}
-            for name, batches in self.batches.items():
-                after = evaluate_masked_lm(model, batches["mlm"])
-                report["mlm"][f"{name}, after"] = after["loss"]
-        return {**report, "identity": identity, "history": vars(history)}
-
-    def save(self, folder: Path, report: dict, history) -> None:
-        """Write model, report and figure into an empty folder."""
-        names = self.texts.class_names if self.weight < 1 else None
-        export_for_transformers(self.model, self.tokenizer, folder, names, self.max_length)
-        save_history_figure(history, folder / "history.png")
-        (folder / "report.md").write_text("\n".join(report_lines(report)) + "\n", encoding="utf-8")
-        write_json(folder / MARK, report)
-
-
-def created_lines(model, mlm_weight: float) -> list[str]:
-    """Say which heads the checkpoint did not have, and so start from nothing.
-
-    Introduced in notebook 08.
-    """
-    heads = {}
-    if mlm_weight > 0:
-        heads["cls."] = "masked-LM head (its output weights tied to the word embeddings)"
-    if mlm_weight < 1:
-        heads |= {"classifier.": "classifier", "bert.pooler.": "pooler"}
-    new = [what for head, what in heads.items() if any(n.startswith(head) for n in model.created)]
-    return [f"Not in the checkpoint, created anew: {', '.join(new)}."] if new else []
+def _is_finished(report: dict) -> bool:
+    return "verdict" in report  # which is written last

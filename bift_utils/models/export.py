@@ -33,7 +33,8 @@ def export_for_transformers(
 
     `pipeline("text-classification", model=folder)` finds the classifier and answers with the
     names of the classes; `pipeline("fill-mask", model=folder)` finds the masked-LM head in the
-    same file. Weights are in single precision.
+    same file. Weights are in single precision. No file can tell a pipeline to cut long texts: it
+    needs the one argument `truncation=True`, and then cuts at `max_length`, as in training.
 
     Args:
         model: its pooling must be "pooler".

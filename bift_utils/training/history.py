@@ -58,8 +58,8 @@ class History:
 class BestWeights:
     """Remember the weights of the best evaluation, and when to stop (early stopping).
 
-    Better means higher validation accuracy, or the same with a lower validation loss; without an
-    accuracy the loss decides alone.
+    Better means a higher `score` of the evaluation, which is its accuracy where it names none, or
+    the same with a lower validation loss; without either the loss decides alone.
     """
 
     def __init__(self, patience: int | None):
@@ -70,7 +70,7 @@ class BestWeights:
 
     def update(self, model, step: int, measured: dict[str, float]) -> bool:
         """Take note of an evaluation; return True when it is time to stop."""
-        score = (measured.get("accuracy", 0.0), -measured["loss"])
+        score = (measured.get("score", measured.get("accuracy", 0.0)), -measured["loss"])
         finite = all(math.isfinite(value) for value in score)  # NaN is never an improvement
         if finite and (self.score is None or score > self.score):
             self.score, self.step, self.waited = score, step, 0

@@ -33,6 +33,8 @@ from bift_utils.training.state import (
     unpack,
 )
 
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}  # what matrix products are computed in
+
 
 def training_step(
     model, batch: dict[str, torch.Tensor], mlm_weight: float, answers: dict[str, int] | None = None
@@ -180,6 +182,9 @@ class Run:
         self.saved = load_state(checkpoint, self.signature)
         self.turns = []  # batches taken in each stage
         self.accelerator = make_accelerator()
+        if config.precision == "fp16":  # small gradients would be zero: they are scaled up
+            kind = self.accelerator.device.type
+            self.accelerator.scaler = torch.amp.GradScaler(kind, init_scale=2.0**12)
         self.model = self.accelerator.prepare(model)
         self.plain = self.accelerator.unwrap_model(self.model)  # not wrapped for several processes
 
@@ -252,6 +257,8 @@ class Run:
                 "optimizer": optimizer.state_dict(), "rates": rates.state_dict(),
                 "random": random, **pack(self.history, self.best),
             }  # fmt: skip
+            if self.accelerator.scaler is not None:
+                state["scaler"] = self.accelerator.scaler.state_dict()
             save_state(self.checkpoint, state)
         for callback in self.callbacks:
             callback(self.history)
@@ -273,6 +280,8 @@ class Run:
         self.plain.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         rates.load_state_dict(saved["rates"])
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(saved["scaler"])
         unpack(saved, self.history, self.best)
         place = self.accelerator.process_index
         if place < len(saved["random"]):  # a run may go on with more processes than it had
@@ -300,7 +309,8 @@ def update(
     """
     model.train()
     world, groups = accelerator.num_processes, independent_parts(accelerator.unwrap_model(model))
-    half = torch.autocast(accelerator.device.type, torch.bfloat16, config.precision == "bf16")
+    kind = HALF.get(config.precision)
+    half = torch.autocast(accelerator.device.type, kind, enabled=kind is not None)
     answers = count_answers(batch)
     parts = split_batch(batch, world * config.accumulate)[accelerator.process_index :: world]
     sums: dict[str, torch.Tensor] = {}
@@ -318,9 +328,15 @@ def update(
             sums[name] = sums.get(name, 0.0) + value.detach()
     sums = accelerator.reduce(sums, "sum") if world > 1 else sums
     found = {name: float(value) for name, value in sums.items()}
+    scaler = accelerator.scaler
+    if scaler is not None:
+        scaler.unscale_(optimizer.optimizer)
     for parameters in groups:
         norm = accelerator.clip_grad_norm_(parameters, config.max_grad_norm)
-        for name, number in {"loss": found["loss"], "gradient": float(norm)}.items():
+        numbers = {"loss": found["loss"], "gradient": float(norm)}
+        if scaler is not None and scaler.get_scale() > 1:
+            del numbers["gradient"]  # scaled too far: the scaler skips the step and scales less
+        for name, number in numbers.items():
             if not math.isfinite(number):
                 optimizer.zero_grad()
                 raise NonFiniteLoss(f"The {name} became {number}")

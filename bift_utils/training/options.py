@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from bift_utils.runtime import check_options, number, of_type, one_of, or_none, whole
 from bift_utils.training.losses import MLM_WEIGHT
 
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "bf16", "fp16")
 
 
 def simultaneous(turn: int, config) -> list[float]:
@@ -85,7 +85,7 @@ class TrainingConfig:
         finish_epochs: passes on the task alone that follow, from the best weights so far, with a
             fresh optimiser and a fresh rise and fall of the rate; 0 for none.
         finish_learning_rate: the peak of that rate; None for `learning_rate`.
-        precision: "fp32", or "bf16" for matrix products in bfloat16.
+        precision: "fp32", or "bf16" or "fp16" for matrix products in half precision.
         accumulate: passes an update, each over a part of the batch: less memory, the same result.
         fused: use the library's fused AdamW, faster and equal up to rounding.
 

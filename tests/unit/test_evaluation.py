@@ -1,21 +1,25 @@
 import math
 
+import numpy
 import pytest
 import torch
 from scipy import stats
+from sklearn.metrics import confusion_matrix, f1_score
 
 from bift_utils.data.batches import IGNORE_INDEX, encode_texts, make_loader
 from bift_utils.evaluation.ask import fill_blank, judge_texts
 from bift_utils.evaluation.baselines import bag_of_words_probabilities, majority_accuracy
 from bift_utils.evaluation.intervals import (
     holm,
+    macro_f1_interval,
     p_value,
     prediction_interval,
     seed_interval,
+    share_interval,
     two_way_interval,
     verdict,
 )
-from bift_utils.evaluation.metrics import classification_metrics, evaluate_sequence
+from bift_utils.evaluation.metrics import classification_metrics, evaluate_sequence, macro_f1
 from bift_utils.evaluation.predict import (
     evaluate_masked_lm,
     predict_classes,
@@ -313,3 +317,29 @@ def test_a_seed_without_a_result_is_never_compared(value):
         verdict((0.5, math.nan, 1.0))
     with pytest.raises(ValueError, match="two values or more, got 1"):
         p_value([1.0])
+
+
+def test_the_interval_of_a_share_is_the_exact_one():
+    share, low, high = share_interval(55, 60)
+    assert share == 55 / 60
+    assert stats.binom.sf(54, 60, low) == pytest.approx(0.025, abs=1e-6)  # 55 or more
+    assert stats.binom.cdf(55, 60, high) == pytest.approx(0.025, abs=1e-6)  # 55 or fewer
+    assert share_interval(0, 5)[1] == 0 and share_interval(5, 5)[2] == 1
+
+
+def test_macro_f1_and_its_interval_are_those_of_texts_drawn_anew():
+    rng = numpy.random.default_rng(0)
+    truth = rng.integers(0, 3, 200)
+    given = numpy.where(rng.random(200) < 0.7, truth, rng.integers(0, 3, 200))
+    table = confusion_matrix(truth, given)
+    value, low, high = macro_f1_interval(table.tolist(), numpy.random.default_rng(1), draws=4000)
+    assert value == pytest.approx(f1_score(truth, given, average="macro"))
+    drawn = []
+    for _ in range(400):
+        rows = rng.integers(0, 200, 200)
+        drawn.append(f1_score(truth[rows], given[rows], average="macro"))
+    assert (low, high) == pytest.approx(tuple(numpy.quantile(drawn, [0.025, 0.975])), abs=0.02)
+
+
+def test_a_class_without_texts_does_not_count():
+    assert macro_f1([2, 0, 0], [2, 0, 1], [2, 1, 0]) == pytest.approx(0.5)

@@ -9,11 +9,18 @@ import torch
 from safetensors.torch import load_file
 from tiny import tiny_config
 
+from bift_utils.data.batches import encode_texts
 from bift_utils.evaluation.ask import fill_blank, judge_texts
-from bift_utils.finetune.output import MARK, check_output, whole_folder, write_json
+from bift_utils.finetune.output import (
+    MARK,
+    check_output,
+    check_space,
+    whole_folder,
+    write_json,
+)
 from bift_utils.models.checkpoints import load_model, load_tokenizer
 from bift_utils.models.export import check_exportable, export_for_transformers
-from bift_utils.models.joint import new_model
+from bift_utils.models.joint import evaluating, new_model
 
 NAMES = ["ham", "Spam!", "später"]
 OUTSIDE = """
@@ -22,13 +29,14 @@ sys.modules["bift_utils"] = None  # as on a machine that does not have it: impor
 from transformers import pipeline
 folder, *texts = json.loads(sys.argv[1])
 classify = pipeline("text-classification", model=folder, top_k=None)
+cut = pipeline("text-classification", model=folder, top_k=None, truncation=True)
 fill = pipeline("fill-mask", model=folder, top_k=3)
 print(json.dumps({
     "kinds": [type(classify.model).__name__, type(fill.model).__name__],
     "dtypes": [str(p.model.dtype) for p in (classify, fill)],
     "tied": fill.model.cls.predictions.decoder.weight is fill.model.get_input_embeddings().weight,
     "classes": [{row["label"]: row["score"] for row in classify([t])[0]} for t in texts],
-    "long": len(classify([" ".join(texts * 50)], truncation=True)[0]),
+    "long": {row["label"]: row["score"] for row in cut([" ".join(texts * 50)])[0]},
     "words": {row["token_str"]: row["score"] for row in fill("the film was [MASK] .")},
 }))
 """
@@ -69,7 +77,8 @@ def test_both_pipelines_agree_with_this_project_on_a_machine_without_it(
     assert found["kinds"] == ["BertForSequenceClassification", "BertForMaskedLM"]
     assert found["dtypes"] == ["torch.float32"] * 2
     assert found["tied"]
-    assert found["long"] == 3
+    ours = judge_texts(model, tokenizer, [" ".join(texts * 50)])[0]
+    assert [found["long"][name] for name in NAMES] == pytest.approx(ours.tolist(), rel=1e-4)
     ours = judge_texts(model, tokenizer, texts)
     theirs = torch.tensor([[row[name] for name in NAMES] for row in found["classes"]])
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
@@ -85,6 +94,14 @@ def test_real_weights_go_through_both_pipelines(tmp_path):
     export_for_transformers(model, tokenizer, tmp_path, ["bad", "good"], max_length=64)
     texts = ["A fine film 👍", "dull"]
     found = outside(tmp_path, texts)
+    with pytest.warns(UserWarning, match="cut"):
+        encoded = encode_texts(tokenizer, [" ".join(texts * 50)], max_length=64)
+    batch = torch.tensor(encoded.input_ids)
+    assert batch.shape == (1, 64)  # of 128 positions: the pipeline must read no more either
+    with evaluating(model):
+        logits = model(batch, classified=torch.tensor([True]))["class_logits"]
+    chances = logits.softmax(-1)[0].tolist()
+    assert [found["long"][name] for name in ("bad", "good")] == pytest.approx(chances, abs=1e-5)
     ours = judge_texts(model, tokenizer, texts)[:, 1].tolist()
     assert [row["good"] for row in found["classes"]] == pytest.approx(ours, abs=1e-5)
     assert "great" in found["words"]
@@ -143,6 +160,14 @@ def test_a_head_that_plain_transformers_cannot_represent_is_refused(tokenizer, t
         export_for_transformers(model, tokenizer, tmp_path, NAMES)
     with pytest.raises(ValueError, match=message):
         check_exportable(pooling)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_model_that_is_not_finite_is_never_saved(model, tokenizer, tmp_path):
+    with torch.no_grad():
+        model.classifier.weight[1, 2] = float("nan")
+    with pytest.raises(ValueError, match=r"classifier.weight hold what is no finite .* lower lear"):
+        export_for_transformers(model, tokenizer, tmp_path, NAMES)
     assert not any(tmp_path.iterdir())
 
 
@@ -218,9 +243,18 @@ def test_files_of_others_are_never_deleted(tmp_path):
         check_output(tmp_path / "thesis.tex", overwrite=True)
 
 
+def test_a_full_disk_is_noticed_before_anything_is_trained(tmp_path):
+    check_space(tmp_path / "deep" / "model", 1)
+    with pytest.raises(OSError, match=r"MB free; .* may take 1000000000 MB. Make room"):
+        check_space(tmp_path / "deep" / "model", 10**15)
+    assert not any(tmp_path.iterdir())
+
+
 def test_json_is_written_whole(tmp_path):
     write_json(tmp_path / "a.json", {"é": [1, None]})
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"é": [1, None]}
+    write_json(tmp_path / "b.json", {"loss": [float("nan"), 1.5, float("inf")]})
+    assert json.loads((tmp_path / "b.json").read_text()) == {"loss": [None, 1.5, None]}
     with pytest.raises(TypeError):
         write_json(Path(tmp_path / "a.json"), {"x": object()})
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"é": [1, None]}

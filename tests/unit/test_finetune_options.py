@@ -25,7 +25,14 @@ from bift_utils.finetune.options import FinetuneOptions
         ({"max_length": 2}, "max_length was given as 2; expected a whole number of 3 or more"),
         ({"dropout": 1.0}, "dropout was given as 1.0; expected a finite number, from 0 to below 1"),
         ({"dropout": -0.1}, "dropout was given as -0.1"),
-        ({"precision": "fp16"}, "precision was given as 'fp16'; expected one of .*bf16"),
+        ({"precision": "fp8"}, "precision was given as 'fp8'; expected one of .*bf16"),
+        ({"learning_rate": float("inf")}, "learning_rate was given as inf; expected a finite"),
+        ({"learning_rate": float("nan")}, "learning_rate was given as nan; expected a finite"),
+        ({"batch_size": 1.5}, "batch_size was given as 1.5; expected a whole number"),
+        ({"drop_rare": 2}, "drop_rare was given as 2; expected a whole number of 3 or more"),
+        ({"separator": "::"}, "separator was given as '::'; expected a single character"),
+        ({"select": "f1"}, "select was given as 'f1'; expected one of"),
+        ({"compare": True, "mlm_weight": 0.0}, "compare was asked for with λ = 0.0"),
         ({"seed": -1}, "seed was given as -1; expected a whole number from 0"),
         ({"seed": 2**32}, "seed was given as 4294967296; expected a whole number from 0 to"),
         ({"pooling": "mean"}, 'pooling "mean", which plain transformers cannot represent'),
@@ -38,17 +45,26 @@ def test_an_option_outside_its_range_is_refused_in_a_sentence(options, message):
 
 
 @pytest.mark.parametrize(
-    "texts, batch_size, epochs", [(100_000, 32, 3), (320, 32, 20), (960, 32, 7), (8, 32, 30)]
+    "texts, classes, epochs",
+    [
+        (100_000, 2, 3),
+        (320, 2, 20),
+        (960, 2, 7),
+        (8, 2, 30),
+        (960, 0, 7),
+        (960, 8, 20),
+        (960, 3, 8),
+    ],
 )
-def test_a_small_table_is_read_more_often(texts, batch_size, epochs):
-    assert FinetuneOptions(batch_size=batch_size).training(256, texts).epochs == epochs
-    assert FinetuneOptions(epochs=1).training(256, texts).epochs == 1
+def test_a_small_table_and_one_of_many_classes_are_read_more_often(texts, classes, epochs):
+    assert FinetuneOptions(batch_size=32).training(256, texts, classes).epochs == epochs
+    assert FinetuneOptions(epochs=1).training(256, texts, classes).epochs == 1
 
 
 def test_the_learning_rate_follows_the_width():
-    assert FinetuneOptions().training(256, 100).learning_rate == 3e-4
-    assert FinetuneOptions().training(768, 100).learning_rate == 5e-5
-    assert FinetuneOptions(learning_rate=1e-5).training(256, 100).learning_rate == 1e-5
+    assert FinetuneOptions().training(256, 100, 2).learning_rate == 3e-4
+    assert FinetuneOptions().training(768, 100, 2).learning_rate == 5e-5
+    assert FinetuneOptions(learning_rate=1e-5).training(256, 100, 2).learning_rate == 1e-5
 
 
 def test_every_option_of_the_loop_reaches_it():
@@ -56,7 +72,7 @@ def test_every_option_of_the_loop_reaches_it():
         mlm_weight=0.7, epochs=9, patience=4, evaluations_per_epoch=5, precision="bf16",
         accumulate=3, learning_rate=1e-3,
     )  # fmt: skip
-    config = FinetuneOptions(**given).training(256, 100)
+    config = FinetuneOptions(**given).training(256, 100, 2)
     assert {name: getattr(config, name) for name in given} == given
     assert config.fused
 

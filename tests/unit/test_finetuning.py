@@ -12,6 +12,7 @@ from bift_utils.data.tables import read_table
 from bift_utils.data.texts import split_texts
 from bift_utils.evaluation.ask import fill_blank
 from bift_utils.finetune import run as finetuning
+from bift_utils.finetune import steps
 from bift_utils.finetune.output import MARK
 from bift_utils.finetune.run import finetune
 from bift_utils.models.checkpoints import load_model, load_tokenizer
@@ -46,9 +47,10 @@ def test_everything_is_said_in_order(run):
         "bad ", "good ", "Lengths: ", "Cut at 32 tokens: 0", "Unknown to the tokenizer", "Copies",
         "Not in the checkpoint, created anew: classifier, pooler.",
         "Training: 8 epochs of 8 updates, λ = 0.3, learning rate 0.005, fp32, 1 process.",
-        "25 test texts: accuracy ", "Blanks in validation texts: ",
         f"Saved in {output}: the model, report.md, history.png.",
+        "25 test texts: accuracy ", "Blanks in validation texts: ", *report["verdict"],
     ]  # fmt: skip
+    assert report["verdict"][-1] == report["take"]
     assert len(said) == len(beginnings)
     assert all(line.startswith(start) for line, start in zip(said, beginnings, strict=True)), said
     assert report["data"] == said[:7]
@@ -66,7 +68,7 @@ def test_what_was_measured_on_the_way_is_what_the_report_measures(run):
     _, report, _ = run
     history = report["history"]
     best = next(row for row in history["evaluations"] if row["step"] == history["best_step"])
-    for name in ("accuracy", "loss"):
+    for name in ("accuracy", "macro_f1", "loss"):
         assert best[name] == pytest.approx(report["validation"][name], rel=1e-5), name
     assert best["mlm_loss"] == pytest.approx(report["mlm"]["validation, after"], rel=1e-5)
 
@@ -79,7 +81,11 @@ def test_the_folder_holds_all_and_nothing_lies_beside_it(run):
     ]  # fmt: skip
     assert not [path for path in output.parent.iterdir() if path.name not in ("own.csv", "model")]
     assert json.loads((output / MARK).read_text(encoding="utf-8")) == report
-    assert f"| {report['test']['texts']} test |" in (output / "report.md").read_text("utf-8")
+    text = (output / "report.md").read_text("utf-8")
+    assert f"| {report['test']['texts']} test |" in text
+    for line in ("table = own.csv", "batch_size = 16", "seed = 0", "max_length = 32", "torch "):
+        assert f"\n{line}" in text, line
+    assert "\nIt took " in text
 
 
 def test_plain_pipelines_on_another_machine_score_what_the_report_says(run, table):
@@ -151,3 +157,104 @@ def test_at_the_ends_one_objective_is_trained_alone(table, checkpoint, tmp_path,
         assert config["architectures"] == ["BertForMaskedLM"]
         assert not [name for name in weights if name.startswith("classifier")]
         assert said[0] == "Texts: 166 (120 train, 23 validation, 23 test); no classes are read."
+
+
+def test_the_kept_weights_are_best_at_what_was_asked_for(table, checkpoint, tmp_path, monkeypatch):
+    """Two evaluations disagree: which is kept follows `select`."""
+    scores = iter([])
+
+    def evaluate(run, model):
+        measured = original(run, model)
+        accuracy, macro = next(scores)
+        measured |= {"accuracy": accuracy, "macro_f1": macro}
+        return {**measured, "score": measured[run.options.select]}
+
+    original = finetuning.FinetuneRun.evaluate
+    monkeypatch.setattr(finetuning.FinetuneRun, "evaluate", evaluate)
+    for select, best in (("accuracy", 4), ("macro_f1", 8)):
+        scores = iter([(0.5, 0.5), (0.9, 0.3), (0.8, 0.7)])
+        report = finetune(
+            table, tmp_path / select, say=[].append, model=checkpoint, select=select,
+            **{**FAST, "epochs": 1},
+        )  # fmt: skip
+        assert report["history"]["best_step"] == best and report["selected by"] == select
+
+
+def test_the_run_beside_it_has_lambda_zero_and_the_same_budget(checkpoint, tmp_path, monkeypatch):
+    fast, budgets = {**FAST, "epochs": 2, "dropout": 0.0}, []
+    fit = steps.FinetuneRun.fit
+
+    def counted(run, model, encoded, config, checkpoint):
+        history = fit(run, model, encoded, config, checkpoint)
+        budgets.append((len(encoded), len(history.steps)))
+        return history
+
+    monkeypatch.setattr(steps.FinetuneRun, "fit", counted)
+    table = write_table(tmp_path / "own.csv", films(160))
+    plain = finetune(
+        table, tmp_path / "plain", say=[].append, model=checkpoint, **{**fast, "mlm_weight": 0.0}
+    )
+    both = finetune(table, tmp_path / "both", say=[].append, model=checkpoint, compare=True, **fast)
+    ours = both["methods"]["fine-tuned with λ = 0"]
+    del both["methods"]["fine-tuned with λ = 0"]
+    assert set(both["methods"]) == set(plain["methods"])
+    assert both["methods"] != plain["methods"]
+    assert ours["accuracy"] == plain["methods"]["fine-tuned"]["accuracy"]
+    assert not (tmp_path / "both.state").exists()
+    table = write_table(tmp_path / "more.csv", [*films(160), *LONELY[:2] * 60])
+    finetune(table, tmp_path / "more", say=[].append, model=checkpoint, compare=True, **fast)
+    assert budgets == [(109, 14), (109, 14), (109, 14), (229, 30), (109, 28)]
+
+
+def test_nothing_that_is_measured_beside_it_can_lose_the_model(
+    table, checkpoint, tmp_path, monkeypatch
+):
+    """It is saved before, with a report; `resume` measures the rest and trains nothing."""
+
+    def never(*arguments):
+        assert (tmp_path / "model" / "model.safetensors").exists()
+        raise KeyboardInterrupt
+
+    fast = {**FAST, "epochs": 2}
+    monkeypatch.setattr(steps, "measure_opponents", never)
+    with pytest.raises(KeyboardInterrupt, match="--resume goes on"):
+        finetune(table, tmp_path / "model", say=[].append, model=checkpoint, **fast)
+    weights = (tmp_path / "model" / "model.safetensors").read_bytes()
+    text = (tmp_path / "model" / "report.md").read_text("utf-8")
+    assert "## Classes" in text and "All methods" not in text
+    monkeypatch.undo()
+    calls, said = [], []
+    evaluate = finetuning.FinetuneRun.evaluate
+    monkeypatch.setattr(
+        finetuning.FinetuneRun, "evaluate", lambda *a: calls.append(1) or evaluate(*a)
+    )
+    report = finetune(
+        table, tmp_path / "model", resume=True, say=said.append, model=checkpoint, **fast
+    )
+    assert len(calls) == 1 and "Going on from the saved state." in said
+    assert set(report["baselines"]) == {
+        "commonest class", "bag of words", "bag of characters", "frozen encoder",
+    }  # fmt: skip
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == weights
+    assert "All methods" in (tmp_path / "model" / "report.md").read_text("utf-8")
+
+
+def test_a_ruined_run_says_so(table, checkpoint, tmp_path):
+    report = finetune(
+        table, tmp_path / "model", say=[].append, model=checkpoint,
+        **{**FAST, "epochs": 3, "learning_rate": 5.0, "mlm_weight": 0.0},
+    )  # fmt: skip
+    assert any("nothing was learned: lower the learning rate" in row for row in report["verdict"])
+
+
+def test_conflicts_are_found_before_anything_is_tokenised(table, checkpoint, tmp_path, monkeypatch):
+    state = tmp_path / "model.state"
+    state.mkdir()
+    (state / "state.pt").write_bytes(b"work of a night")
+    (state / "options.json").write_text(json.dumps({"table": "another"}))
+    monkeypatch.setattr(steps, "read_texts", None)  # not to be called
+    with pytest.raises(ValueError, match="the table has changed"):
+        finetune(table, tmp_path / "model", resume=True, model=checkpoint, **FAST)
+    with pytest.raises(FileExistsError, match="was broken off"):
+        finetune(table, tmp_path / "model", model=checkpoint, **FAST)
+    assert sorted(path.name for path in state.iterdir()) == ["options.json", "state.pt"]

@@ -4,11 +4,12 @@ import pytest
 from own_tables import films, save_tiny_checkpoint, write_table
 
 from bift_utils.data.tables import read_table
-from bift_utils.finetune import run as finetuning
+from bift_utils.finetune import steps
 from bift_utils.finetune.__main__ import main
 from bift_utils.finetune.options import FinetuneOptions
 from bift_utils.finetune.output import MARK
-from bift_utils.finetune.run import FinetuneRun, finetune
+from bift_utils.finetune.run import finetune
+from bift_utils.finetune.steps import FinetuneRun
 
 GOOD = "text,label\n" + "".join(f"{text.replace(',', '')},{name}\n" for text, name in films(60))
 BAD_TABLES = {
@@ -17,6 +18,7 @@ BAD_TABLES = {
     "all labels empty": ("text,label\na,\nb,\n", 'column "label" of own.csv is empty in all 2'),
     "one class": (GOOD.replace(",good\n", ",bad\n"), "holds 'bad' and nothing else"),
     "one example": (GOOD + "one more,rare\n", "too few different texts: 'rare' has 1; expected at"),
+    "two rare ones": (GOOD + "a,x\nb,y\n", "'x' has 1, 'y' has 1; expected at least 3"),
     "amounts": ("text,label\na,0.5\nb,1\n", "numbers that are not whole ('0.5')"),
     "bytes": (GOOD.encode() + b"caf\xe9,good\n", "not in UTF-8: line 62 holds the byte 0xe9"),
     "no rows": ("text,label\n", "has no rows; expected at least one text"),
@@ -29,6 +31,9 @@ BAD_OPTIONS = {
     "length": (["--max-length", "64"], "max_length was given as 64; expected 3 to 32"),
     "head": (["--pooling", "mean"], "which plain transformers cannot represent"),
     "no model": (["--model", "no/such-model"], "was given as 'no/such-model'; there is no folder"),
+    "no validation": (["--validation", "none.csv"], "There is no file none.csv; expected a table"),
+    "drop": (["--drop-rare", "1"], "drop_rare was given as 1; expected 3 or more"),
+    "rate": (["--learning-rate", "inf"], "learning_rate was given as inf; expected a finite"),
     "another column": (["--text", "words"], "has no column \"words\"; it has 'text', 'label'"),
 }
 
@@ -45,7 +50,7 @@ def untrained(monkeypatch):
     def train(*arguments, **options):
         raise AssertionError("training has begun")
 
-    monkeypatch.setattr(finetuning, "train", train)
+    monkeypatch.setattr(steps, "train", train)
 
 
 def refused(capsys, table, *arguments):

@@ -1,4 +1,4 @@
-"""One global batch, however it is cut up: several passes, several processes; and bf16."""
+"""One global batch, however it is cut up: several passes, several processes; and half precision."""
 
 import json
 import os
@@ -101,9 +101,10 @@ def test_another_seed_is_another_run(table, checkpoint, alone):
     assert largest_difference(alone, other) > 1e-2
 
 
-def test_bf16_by_argument(table, checkpoint, alone):
-    half = fit(table, checkpoint, "half", precision="bf16")
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_by_argument(table, checkpoint, alone, precision):
+    half = fit(table, checkpoint, precision, precision=precision)
     assert 1e-6 < largest_difference(alone, half) < 0.1
     weights = load_file(half / "model.safetensors")
     assert {value.dtype for value in weights.values()} == {torch.float32}
-    assert "precision = bf16" in (half / "report.md").read_text("utf-8")
+    assert f"precision = {precision}" in (half / "report.md").read_text("utf-8")

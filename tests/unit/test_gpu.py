@@ -76,7 +76,7 @@ def test_training_is_metered_and_its_gradients_compared(switch, tokenizer, encod
     assert all(-1 <= cosine <= 1 for cosine in gradient_cosines(model, batch).values())
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_a_table_becomes_a_model_in_single_precision(switch, tokenizer, tmp_path, precision):
     checkpoint = save_tiny_checkpoint(tmp_path / "tiny", tokenizer)
     table = write_table(tmp_path / "own.csv", films(120))

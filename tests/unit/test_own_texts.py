@@ -3,7 +3,13 @@ from own_tables import films, messages, write_table
 
 from bift_utils.data.batches import IGNORE_INDEX
 from bift_utils.data.tables import read_table
-from bift_utils.finetune.texts import file_digest, prepare_texts, split_without_classes
+from bift_utils.finetune.options import FinetuneOptions
+from bift_utils.finetune.texts import (
+    file_digest,
+    prepare_texts,
+    read_texts,
+    split_without_classes,
+)
 from bift_utils.masking.collators import JointCollator
 from bift_utils.runtime import make_generator
 from bift_utils.training.pieces import needed_rows
@@ -75,11 +81,11 @@ def test_tokens_nobody_knows_are_warned_of_above_a_tenth(tmp_path, tokenizer):
     assert 'The checkpoint "bift-mini" knows them better: 0.0 % [UNK].' in warning
 
 
-def test_the_lengths_are_those_before_the_split_and_after_the_cut(tmp_path, tokenizer):
+def test_the_lengths_are_those_before_the_split_and_before_the_cut(tmp_path, tokenizer):
     rows = [*films(100), ("a " * 100_000, "good")]
     texts = prepare(tmp_path, tokenizer, rows, max_length=32)
     assert "Cut at 32 tokens: 1 texts (1.0 %)." in texts.lines
-    assert any(line.endswith("the longest 32.") for line in texts.lines)
+    assert any(line.endswith("the longest 100002.") for line in texts.lines)
     assert max(max(encoded.lengths) for encoded in texts.encoded.values()) == 32
 
 
@@ -87,7 +93,47 @@ def test_cut_texts_of_all_parts_are_counted(tmp_path, tokenizer):
     rows = [*films(100), *[("a " * (100 + i), "good") for i in range(20)]]
     texts = prepare(tmp_path, tokenizer, rows, max_length=32)
     assert 0 < texts.encoded["train"].num_cut < 20
-    assert "Cut at 32 tokens: 20 texts (16.7 %)." in texts.lines
+    (cut,) = (line for line in texts.lines if line.startswith("Cut at "))
+    assert cut.startswith("Cut at 32 tokens: 20 texts (16.7 %). The model has no more positions:")
+
+
+HELD_OUT = [(f"another film was {('good', 'bad')[i % 2]} {'. ' * i}", ("good", "bad")[i % 2])
+            for i in range(8)]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", [("test",), ("validation",), ("validation", "test")])
+def test_held_out_texts_may_come_from_files_of_their_own(tmp_path, tokenizer, given):
+    rows = films(100)
+    leak, held = rows[0], {}
+    for name in given:
+        held[name] = str(write_table(tmp_path / f"{name}.csv", [*HELD_OUT, leak, ("no class", "")]))
+    own = write_table(tmp_path / "own.csv", rows)
+    table, parts = read_texts(own, FinetuneOptions(**held))
+    texts = prepare_texts(table, tokenizer, "tiny", 0.3, 32, 0, held_out=parts)
+    alone = prepare_texts(table, tokenizer, "tiny", 0.3, 32, 0).parts
+    for name in given:
+        assert texts.parts[name].texts == [" ".join(t.split()) for t, _ in [*HELD_OUT, leak]]
+        assert texts.parts[name].labels[:2] == [1, 0]  # the classes of the table
+        assert f"Texts of the {name} file without one of the classes: 1." in texts.lines
+    copies = [text for text, _ in rows].count(leak[0])
+    left = sum(len(alone[name]) for name in alone if name not in given) + sum(
+        len(alone[name]) for name in given
+    )
+    kept = sum(len(texts.parts[name]) for name in texts.parts if name not in given)
+    assert kept == left - copies == 100 - copies
+    assert leak[0] not in texts.parts["train"].texts
+    assert any(line.endswith(f"held-out texts, left out: {copies}.") for line in texts.lines)
+
+
+def test_a_held_out_text_of_an_unknown_class_is_refused_or_left_out_with_the_rare_ones(tmp_path):
+    own = write_table(tmp_path / "own.csv", [*films(100), ("one", "rare")])
+    test = write_table(tmp_path / "test.csv", [*HELD_OUT, ("two", "rare"), ("three", "rare")])
+    table, parts = read_texts(own, FinetuneOptions(test=str(test), drop_rare=3))
+    assert len(parts["test"]) == 8
+    assert "Texts of the test file without one of the classes: 2." in table.notes
+    own = write_table(tmp_path / "own.csv", films(100))
+    with pytest.raises(ValueError, match=r"of test.csv holds 'rare'; expected the classes of the "):
+        read_texts(own, FinetuneOptions(test=str(test)))
 
 
 def test_without_classes_the_texts_are_split_all_the_same(tmp_path, tokenizer):

@@ -28,6 +28,9 @@ def report():
         "validation": found,
         "test": found,
         "baselines": {"commonest class": 0.5},
+        "methods": {"fine-tuned": found, "commonest class": found},
+        "verdict": ["Take it."],
+        "max_length": 12,
         "errors": surest_errors(["w", "x|y", "z " * 200, "v"], LABELS, ROWS, NAMES),
         "mlm": {"validation, before training": 3.0, "validation, after": 2.0, "test, after": 2.1},
     }
@@ -60,8 +63,11 @@ def test_the_surest_errors_come_first():
 
 def test_the_report_is_readable_markdown(report):
     text = "\n".join(report_lines(report))
-    assert "| 4 test | 50.0 % | 0.500 |" in text
-    assert "| commonest class, test | 50.0 % |" in text
+    ends = "50.0 % (6.8 to 93.2) | 0.500 ("
+    assert f"| 4 test | {ends}" in text and f"| commonest class | {ends}" in text
+    assert "## Verdict\n\n- Take it." in text
+    assert 'pipeline("text-classification", model="this folder", truncation=True)' in text
+    assert "cut at 12 tokens" in text and "## Limits" in text
     assert "| b\\|c | 1 | 1 | 0 |" in text  # a bar in a name does not end its cell
     assert "| x\\|y | a | b\\|c | 0.600 |" in text
     assert "- validation, after: 2.000" in text
@@ -71,12 +77,15 @@ def test_the_report_is_readable_markdown(report):
 
 def test_a_report_without_classes_or_without_blanks(report):
     alone = {key: report[key] for key in ("title", "data", "training", "mlm")}
-    assert "## Classes" not in "\n".join(report_lines(alone))
+    text = "\n".join(report_lines(alone))
+    assert "## Classes" not in text and 'pipeline("fill-mask"' in text
     assert summary_lines(alone) == ["Blanks in validation texts: 3.00 nats before, 2.00 after."]
     del report["mlm"]
     assert "## Blanks" not in "\n".join(report_lines(report))
+    low, high = report["test"]["macro_f1_interval"]
     assert summary_lines(report) == [
-        "4 test texts: accuracy 50.0 %, macro F1 0.500 (commonest class 50.0 %)."
+        "4 test texts: accuracy 50.0 % (6.8 to 93.2), macro F1 0.500 "
+        f"({low:.3f} to {high:.3f}) (commonest class 50.0 %)."
     ]
 
 

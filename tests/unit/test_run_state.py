@@ -1,9 +1,20 @@
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from bift_utils.finetune.state import OPTIONS, STATE, forget_state, open_state, state_folder
+from bift_utils.finetune.state import (
+    LOCK,
+    OPTIONS,
+    STATE,
+    check_state,
+    forget_state,
+    locked,
+    open_state,
+    state_folder,
+)
 
 PLACE = SimpleNamespace(is_main_process=True, wait_for_everyone=lambda: None)
 IDENTITY = {"table": "ab12", "epochs": 3, "model": "bift-mini"}
@@ -82,6 +93,52 @@ def test_files_of_others_are_never_deleted(output, folder, options):
     with pytest.raises(FileExistsError, match="were not written by this command. Choose another"):
         start(output, **options)
     assert (folder / "thesis.tex").exists() and number(folder) == 2
+
+
+def test_a_state_without_weights_is_no_run_to_go_on_with(output):
+    start(output)  # and stopped before anything was saved
+    start(output)
+    with pytest.raises(ValueError, match="started otherwise: epochs was 3, now 4"):
+        check_state(output, {**IDENTITY, "epochs": 4}, resume=True, overwrite=False)
+
+
+HOLD = """
+import sys
+from pathlib import Path
+import subprocess
+import sys
+from types import SimpleNamespace
+from bift_utils.finetune.state import locked
+with locked(Path(sys.argv[1]), SimpleNamespace(is_main_process=True)):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_run_under_way_is_left_alone_and_a_killed_one_holds_nothing(output, folder):
+    command = [sys.executable, "-c", HOLD, str(output)]
+    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "held\n"
+    under_way = pytest.raises(FileExistsError, match="is under way in another process. Wait for")
+    with under_way, locked(output, PLACE):
+        pass
+    assert number(folder) == 2 and (folder / LOCK).exists()
+    other.kill()
+    other.communicate()
+    with locked(output, PLACE):
+        assert start(output, resume=True) == folder
+    assert sorted(path.name for path in folder.iterdir()) == [OPTIONS, STATE]
+    with locked(output, PLACE):
+        forget_state(output)
+    assert not folder.exists()
+
+
+def test_a_lock_leaves_nothing_behind(tmp_path):
+    output = tmp_path / "deep" / "model"
+    with pytest.raises(ValueError), locked(output, PLACE):
+        assert state_folder(output).is_dir()
+        raise ValueError
+    assert not any(tmp_path.iterdir())
 
 
 def test_only_the_first_process_writes(output):

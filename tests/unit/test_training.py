@@ -178,6 +178,41 @@ def test_an_equal_accuracy_counts_only_with_a_lower_loss(tiny_model):
     assert best.step == 2
 
 
+def test_a_score_that_the_evaluation_names_decides_before_its_accuracy(tiny_model):
+    best = BestWeights(patience=None)
+    best.update(tiny_model, 1, {"score": 0.5, "accuracy": 0.6, "loss": 1.0})
+    best.update(tiny_model, 2, {"score": 0.4, "accuracy": 0.9, "loss": 0.5})
+    assert best.step == 1
+
+
+def fp16_run(tokenizer, encoded, precision, monkeypatch, scale=2.0**12):
+    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    model, _ = model_and_batch(tokenizer, encoded, 0.3, **still)
+    scaler = torch.amp.GradScaler
+    monkeypatch.setattr(torch.amp, "GradScaler", lambda kind, init_scale: scaler(kind, scale))
+    config = TrainingConfig(epochs=3, learning_rate=2e-3, precision=precision)
+    history = train(model, joint_loader(tokenizer, encoded, 0.3), config)
+    monkeypatch.undo()
+    return model, torch.tensor(history.column("loss")[1])
+
+
+def test_fp16_learns_as_fp32_does(tokenizer, encoded, monkeypatch):
+    _, whole = fp16_run(tokenizer, encoded, "fp32", monkeypatch)
+    _, half = fp16_run(tokenizer, encoded, "fp16", monkeypatch)
+    assert 1e-6 < (half - whole).abs().max() < 0.02
+    assert half[-3:].mean() < half[:3].mean() - 0.05
+
+
+def test_gradients_that_the_scale_of_fp16_makes_infinite_are_left_out(
+    tokenizer, encoded, monkeypatch
+):
+    start, _ = model_and_batch(tokenizer, encoded, 0.3)
+    model, losses = fp16_run(tokenizer, encoded, "fp16", monkeypatch, scale=2.0**60)
+    assert len(losses) == 9 and losses.isfinite().all()
+    for name, value in start.state_dict().items():
+        assert torch.equal(model.state_dict()[name], value), name
+
+
 def test_an_interrupt_leaves_model_and_history_usable(tokenizer, encoded):
     model = new_model(tiny_config(tokenizer))
 
