@@ -102,6 +102,7 @@ def whole(least: int, most: int | None = None) -> Rule:
     def holds(value) -> bool:
         if not isinstance(value, Integral) or isinstance(value, bool):
             return False
+        value = int(value)
         return least <= value and (most is None or value <= most)
 
     limits = f"of {least} or more" if most is None else f"from {least} to {most}"
@@ -114,6 +115,7 @@ def number(low: float, high: float = math.inf, above: bool = False, below: bool 
     def holds(value) -> bool:
         if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
             return False
+        value = float(value)
         high_enough = low < value if above else low <= value
         return high_enough and (value < high if below else value <= high)
 

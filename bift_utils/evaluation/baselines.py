@@ -14,7 +14,7 @@ import torch
 from bift_utils.data.texts import LabelledTexts, check_labelled_texts
 from bift_utils.evaluation.predict import predict
 from bift_utils.models.joint import pool
-from bift_utils.runtime import make_generator
+from bift_utils.runtime import check_options, make_generator, whole
 from bift_utils.training.losses import sequence_loss
 
 
@@ -42,6 +42,10 @@ class Limits:
     weights: int = 1_000_000
     products: int = 10**10
     seed: int = 0
+
+    def __post_init__(self):
+        rules = dict.fromkeys(("characters", "weights", "products"), whole(1))
+        check_options(self, {**rules, "seed": whole(0, 2**32 - 1)})
 
     def sample(self, texts: Sequence[str], labels: Sequence[int]) -> tuple[list[str], list[int]]:
         """Return texts within the limit, drawn by chance, one of each class at least."""

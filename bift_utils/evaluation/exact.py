@@ -82,7 +82,7 @@ def pseudo_log_likelihood(
     """
     tokens = tokens.cpu().long()
     known_language = not isinstance(masking, MaskingConfig)
-    config = _of_a_language(model, masking) if known_language else masking
+    config = masking if isinstance(masking, MaskingConfig) else _of_a_language(model, masking)
     mask_token_id = config.mask_token_id
     if (tokens == mask_token_id).any():
         raise ValueError(

@@ -221,7 +221,8 @@ def written_law(law: Tensor, rule: str = "random", temperature: float = 1.0) -> 
     Introduced in notebook 09.
     """
     check_rule(rule, temperature)
-    written = {(): torch.ones((), dtype=torch.float64)}  # visible positions to P(their words)
+    nothing: tuple[int, ...] = ()
+    written = {nothing: torch.ones((), dtype=torch.float64)}  # visible positions to P(their words)
     for hidden, probabilities in _situations(law):
         seen = tuple(i for i in range(law.dim()) if i not in hidden)
         drawn = (probabilities.log() / temperature).softmax(-1).nan_to_num()  # (S, H, V)
@@ -283,7 +284,8 @@ def parallel_law(law: Tensor, steps: int) -> Tensor:
     length = law.dim()
     everything = tuple(range(length))
     # P(words, step of each) summed over the steps of the words, by the positions written so far
-    written = {(): torch.ones((1,) * length, dtype=torch.float64)}
+    nothing: tuple[int, ...] = ()
+    written = {nothing: torch.ones((1,) * length, dtype=torch.float64)}
     for step in range(steps):
         share = 1.0 / (steps - step)
         after: dict[tuple[int, ...], Tensor] = {}

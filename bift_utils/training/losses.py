@@ -107,10 +107,11 @@ def _cross_entropy(
         )
     # in parts, because in half precision all rows at once as 32 bits no longer fit into the cache
     rows, answered = logits.reshape(-1, classes).split(128), labels.reshape(-1).split(128)
-    total = sum(
+    parts = [
         functional.cross_entropy(row.float(), answer, ignore_index=IGNORE_INDEX, reduction="sum")
         for row, answer in zip(rows, answered, strict=True)
-    )
+    ]
+    total = torch.stack(parts).sum()
     # a mean over nothing would be 0 / 0 = NaN, and 0 * NaN is NaN again in the joint loss
     if answers is None:
         return total / asked.sum().clamp(min=1)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import bift_utils
+from bift_utils.evaluation.baselines import Limits
 from bift_utils.finetune.options import FinetuneOptions
 from bift_utils.masking.tokens import CorruptionChannel, MaskingConfig
 from bift_utils.training.options import TrainingConfig
@@ -20,6 +21,7 @@ ORDINARY = torch.tensor([False, True, True])
 OPTIONS = {  # with what an object needs beside the defaults
     CorruptionChannel: {},
     FinetuneOptions: {},
+    Limits: {},
     MaskingConfig: {"mask_token_id": 0, "ordinary": ORDINARY},
     PretrainingConfig: {},
     TrainingConfig: {},
