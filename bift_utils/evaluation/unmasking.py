@@ -221,8 +221,8 @@ def written_law(law: Tensor, rule: str = "random", temperature: float = 1.0) -> 
     Introduced in notebook 09.
     """
     check_rule(rule, temperature)
-    nothing: tuple[int, ...] = ()
-    written = {nothing: torch.ones((), dtype=torch.float64)}  # visible positions to P(their words)
+    # visible positions to P(their words)
+    written: dict[tuple[int, ...], Tensor] = {(): torch.ones((), dtype=torch.float64)}
     for hidden, probabilities in _situations(law):
         seen = tuple(i for i in range(law.dim()) if i not in hidden)
         drawn = (probabilities.log() / temperature).softmax(-1).nan_to_num()  # (S, H, V)
@@ -232,7 +232,7 @@ def written_law(law: Tensor, rule: str = "random", temperature: float = 1.0) -> 
             grown = tuple(sorted((*seen, position)))
             part = joint[:, place].reshape((law.shape[0],) * len(grown))  # the new word is last
             part = part.movedim(-1, grown.index(position))
-            written[grown] = written.get(grown, 0.0) + part
+            written[grown] = written.get(grown, torch.zeros(())) + part
     return written[tuple(range(law.dim()))]
 
 
@@ -284,8 +284,8 @@ def parallel_law(law: Tensor, steps: int) -> Tensor:
     length = law.dim()
     everything = tuple(range(length))
     # P(words, step of each) summed over the steps of the words, by the positions written so far
-    nothing: tuple[int, ...] = ()
-    written = {nothing: torch.ones((1,) * length, dtype=torch.float64)}
+    start = torch.ones((1,) * length, dtype=torch.float64)
+    written: dict[tuple[int, ...], Tensor] = {(): start}
     for step in range(steps):
         share = 1.0 / (steps - step)
         after: dict[tuple[int, ...], Tensor] = {}
@@ -297,6 +297,6 @@ def parallel_law(law: Tensor, steps: int) -> Tensor:
                     answers = [blank_posterior(law, i, hidden) for i in now]
                     grown = tuple(sorted((*seen, *now)))
                     part = chance * math.prod(answers, start=mass)
-                    after[grown] = after.get(grown, 0.0) + part
+                    after[grown] = after.get(grown, torch.zeros(())) + part
         written = after
     return torch.where(law > 0, written[everything], 0.0)
