@@ -93,7 +93,7 @@ def test_a_number_outside_its_range_is_refused(kind, field):
         {"warmup_share": 2},
         {"learning_rate": 0.0},
         {"finish_learning_rate": 0.0},
-        {"precision": "fp16"},
+        {"precision": "fp8"},
         {"schedule": "both"},
         {"epochs": 0},
         {"accumulate": 0},
