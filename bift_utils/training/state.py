@@ -1,6 +1,7 @@
 """The saved state of a run: written at evaluations, read back to go on exactly from there."""
 
 import random
+import zipfile
 from pathlib import Path
 from typing import Any, cast
 
@@ -79,9 +80,13 @@ def load_state(path: Path | None, expected: dict | None, device="cpu") -> dict |
     if path is None or expected is None or not path.exists():
         return None
     try:
+        with zipfile.ZipFile(path) as archive:  # torch reads the largest part without its checksum
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"the checksum of {damaged} is wrong")
         state = torch.load(path, map_location=device, weights_only=True)
         found = state["signature"]
-    except Exception as error:  # torch raises many kinds, also where a checksum is wrong
+    except Exception as error:  # torch raises many kinds on a file that is not its own
         raise ValueError(
             f"The file {path} is no saved training state, or a damaged one "
             f"({type(error).__name__}). Give another path, or move that file away to start anew."
