@@ -79,7 +79,7 @@ def test_both_pipelines_agree_with_this_project_on_a_machine_without_it(
     assert found["tied"]
     ours = judge_texts(model, tokenizer, [" ".join(texts * 50)])[0]
     assert [found["long"][name] for name in NAMES] == pytest.approx(ours.tolist(), rel=1e-4)
-    ours = judge_texts(model, tokenizer, texts)
+    ours = judge_texts(model, tokenizer, texts).float()
     theirs = torch.tensor([[row[name] for name in NAMES] for row in found["classes"]])
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
     words = fill_blank(model, tokenizer, "the film was [MASK] .", top=3)
@@ -102,6 +102,7 @@ def test_real_weights_go_through_both_pipelines(tmp_path):
         logits = model(batch, classified=torch.tensor([True]))["class_logits"]
     chances = logits.softmax(-1)[0].tolist()
     assert [found["long"][name] for name in ("bad", "good")] == pytest.approx(chances, abs=1e-5)
+    model.created = []  # its classifier is random, and the same on both sides
     ours = judge_texts(model, tokenizer, texts)[:, 1].tolist()
     assert [row["good"] for row in found["classes"]] == pytest.approx(ours, abs=1e-5)
     assert "great" in found["words"]
@@ -166,7 +167,9 @@ def test_a_head_that_plain_transformers_cannot_represent_is_refused(tokenizer, t
 def test_a_model_that_is_not_finite_is_never_saved(model, tokenizer, tmp_path):
     with torch.no_grad():
         model.classifier.weight[1, 2] = float("nan")
-    with pytest.raises(ValueError, match=r"classifier.weight hold what is no finite .* lower lear"):
+    with pytest.raises(
+        ValueError, match=r"no finite .*, classifier.weight .* lower learning"
+    ):
         export_for_transformers(model, tokenizer, tmp_path, NAMES)
     assert not any(tmp_path.iterdir())
 

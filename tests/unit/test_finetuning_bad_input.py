@@ -32,7 +32,10 @@ BAD_OPTIONS = {
     "head": (["--pooling", "mean"], "which plain transformers cannot represent"),
     "no model": (["--model", "no/such-model"], "was given as 'no/such-model'; there is no folder"),
     "no validation": (["--validation", "none.csv"], "There is no file none.csv; expected a table"),
-    "drop": (["--drop-rare", "1"], "drop_rare was given as 1; expected 3 or more"),
+    "drop": (
+        ["--drop-rare", "1"],
+        "drop_rare was given as 1; expected a whole number of 3",
+    ),
     "rate": (["--learning-rate", "inf"], "learning_rate was given as inf; expected a finite"),
     "another column": (["--text", "words"], "has no column \"words\"; it has 'text', 'label'"),
 }

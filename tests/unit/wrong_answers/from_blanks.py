@@ -312,7 +312,7 @@ def joint_table(p_word, p_class, label):
 
 WRONG = [
     ("bound", lambda t: None, "Is a `return` missing"),
-    ("bound", means, "Expected a number, got list"),
+    ("bound", means, "Expected a number"),
     ("bound", lambda t: sum(means(t)) / len(t), "You forgot T"),
     ("bound", lambda t: len(t) * by_set(t), r"there are C\(T, k\) sets"),
     ("bound", by_set, "each set counts alike"),
@@ -331,7 +331,7 @@ WRONG = [
     ("bound", edits_tables, "changed its inputs"),
     ("uniform_mask", lambda *a: None, "Is a `return` missing"),
     ("uniform_mask", lambda *a: mask_with(uniform)(*a)[0], "Expected two tensors"),
-    ("uniform_mask", edits_ids, "changed input_ids"),
+    ("uniform_mask", edits_ids, "changed its inputs"),
     ("uniform_mask", mask_with(uniform, ordinary_only=False), "A special token is hidden"),
     ("uniform_mask", random_words, "not hidden was changed"),
     ("uniform_mask", labels_everywhere, "A visible token has a label"),
