@@ -80,9 +80,8 @@ def backward(tables: Tables, evidence: Tensor) -> tuple[Tensor, Tensor]:
     """Go through the sentences from right to left; arguments and source as in `forward`.
 
     Returns:
-        right: (C, N, T, K), log of a number proportional to P(z to the right of i | state at i,
-            class).
-        log_right: (C, N, T), the log of what was divided out of it, in nats.
+        `right`, (C, N, T, K), is the log of a number proportional to P(z to the right of i | state
+        at i, class). `log_right`, (C, N, T), is the log of what was divided out of it, in nats.
     """
     message = torch.zeros_like(evidence[:, :, 0])
     log_mass = torch.zeros_like(message[..., 0])

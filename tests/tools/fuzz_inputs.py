@@ -244,6 +244,103 @@ def whole(rng):
     return means, counts
 
 
+def norm_of(rng, width):
+    return normals(rng, width) + 1, normals(rng, width)
+
+
+def affine(rng, wide, width):
+    return normals(rng, wide, width), normals(rng, wide)
+
+
+def seen(rng, rows, length):
+    """Draw an attention mask; padding ends a row, and no row is empty."""
+    ends = torch.tensor([[rng.randrange(1, length + 1)] for _ in range(rows)])
+    return (torch.arange(length) < ends).long()
+
+
+def layer_weights(rng, width):
+    sizes = {"up": (2 * width, width), "down": (width, 2 * width)}
+    sizes |= dict.fromkeys(("query", "key", "value", "mix"), (width, width))
+    weights = {name: affine(rng, *size) for name, size in sizes.items()}
+    return weights | {name: norm_of(rng, width) for name in ("norm1", "norm2")}
+
+
+def embed(rng):
+    rows, length, width = rng.randrange(1, 4), rng.randrange(1, 5), rng.choice((2, 3, 4))
+    ids = torch.tensor([[rng.randrange(6) for _ in range(length)] for _ in range(rows)])
+    tables = (normals(rng, size, width) for size in (6, 5, 2))
+    return ids, *tables, norm_of(rng, width)
+
+
+def attention(rng):
+    rows, length, width = rng.randrange(1, 4), rng.randrange(1, 5), rng.choice((1, 2, 4))
+    return *(normals(rng, rows, length, width) for _ in range(3)), seen(rng, rows, length)
+
+
+def in_heads(rng):
+    rows, length, width = rng.randrange(1, 4), rng.randrange(1, 5), rng.choice((2, 4, 8))
+    mask = seen(rng, rows, length)
+    return normals(rng, rows, length, width), mask, layer_weights(rng, width), rng.choice((1, 2))
+
+
+def half_of_the_next(x):
+    """Stand in for the attention of a layer: every token gets half of its neighbour."""
+    return x.roll(1, 1) / 2
+
+
+def one_layer(rng):
+    width = rng.choice((2, 4))
+    x = normals(rng, rng.randrange(1, 4), rng.randrange(1, 5), width)
+    return x, half_of_the_next, layer_weights(rng, width)
+
+
+def whole_encoder(rng):
+    ids = embed(rng)[0]
+    width = 2 * rng.choice((1, 2))
+    words, positions, segments = (normals(rng, size, width) for size in (6, 5, 2))
+    weights = {"words": words, "positions": positions, "segments": segments}
+    weights["norm"], weights["heads"] = norm_of(rng, width), rng.choice((1, 2))
+    weights["layers"] = [layer_weights(rng, width) for _ in range(rng.choice((1, 2)))]
+    return ids, seen(rng, *ids.shape), weights
+
+
+def counts_of_blanks(rng):
+    sizes = [(rng.randrange(1, 4), k) for k in range(1, rng.randrange(2, 6))]
+    return ([normals(rng, *size).abs() for size in sizes],)
+
+
+def uniform_mask(rng):
+    length = rng.randrange(2, 6)
+    ids = [[0, *(rng.randrange(5) for _ in range(length - 1))] for _ in range(rng.randrange(1, 4))]
+    for ids_of_row in ids:
+        ids_of_row[1] = 1  # one ordinary token at least; 0 is special
+    ordinary = torch.tensor([False, True, True, True, True, False])
+    return torch.tensor(ids), ordinary, 5, torch.Generator().manual_seed(rng.randrange(100))
+
+
+def bound_loss(rng):
+    rows, length = rng.randrange(1, 4), rng.randrange(1, 5)
+    blanks = torch.tensor([[rng.random() < 0.5 for _ in range(length)] for _ in range(rows)])
+    blanks[:, 0] = True
+    lengths = torch.tensor([rng.randrange(length, length + 3) for _ in range(rows)])
+    return normals(rng, rows, length).abs().requires_grad_(), blanks, lengths
+
+
+def unmask_step(rng):
+    length, words = rng.randrange(1, 5), rng.randrange(2, 5)
+    tokens = torch.tensor([rng.choice((words, rng.randrange(words))) for _ in range(length)])
+    tokens[rng.randrange(length)] = words
+    log_p = normals(rng, length, words).log_softmax(-1)
+    return tokens, log_p, words, torch.Generator().manual_seed(rng.randrange(100))
+
+
+def guided(rng):
+    words, classes = rng.randrange(1, 5), rng.choice((2, 3))
+    p_class = tensor([row(rng, classes) for _ in range(words)]) + 0.01
+    p_class = p_class / p_class.sum(1, keepdim=True)
+    return tensor(row(rng, words)), p_class, rng.randrange(classes)
+
+
 INPUTS: dict[str, Callable[[random.Random], tuple]] = {
     "check_entropy_given_left": language, "check_mask": mask, "check_posterior": posterior,
     "check_entropy_given_both": language, "check_outcome": outcome, "check_mask_tokens": masking,
@@ -257,4 +354,8 @@ INPUTS: dict[str, Callable[[random.Random], tuple]] = {
     "check_decaying_weight": decaying, "check_uncertainty_loss": uncertainty,
     "check_honest_score": score, "check_prediction_interval": interval,
     "check_bootstrap": bootstrap, "check_leaks": leaks, "check_whole_loss": whole,
+    "check_embed": embed, "check_attention": attention, "check_heads": in_heads,
+    "check_layer": one_layer, "check_encoder": whole_encoder, "check_bound": counts_of_blanks,
+    "check_uniform_mask": uniform_mask, "check_bound_loss": bound_loss,
+    "check_unmask_step": unmask_step, "check_guided_step": guided,
 }  # fmt: skip

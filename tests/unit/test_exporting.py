@@ -167,9 +167,7 @@ def test_a_head_that_plain_transformers_cannot_represent_is_refused(tokenizer, t
 def test_a_model_that_is_not_finite_is_never_saved(model, tokenizer, tmp_path):
     with torch.no_grad():
         model.classifier.weight[1, 2] = float("nan")
-    with pytest.raises(
-        ValueError, match=r"no finite .*, classifier.weight .* lower learning"
-    ):
+    with pytest.raises(ValueError, match=r"no finite .*, classifier.weight .* lower learning"):
         export_for_transformers(model, tokenizer, tmp_path, NAMES)
     assert not any(tmp_path.iterdir())
 

@@ -325,6 +325,13 @@ def check_unmask_step(function: Callable) -> CheckResult:
                 f"Two words are equally likely, and one of them came {int(shares.max())} times in "
                 f"{n}. Draw from the answer at the blank, with the generator that is given."
             )
+        again = make_generator(31)
+        repeated = [function(tokens, log_p, mask, again) for _ in range(20)]
+        if not torch.equal(torch.stack(repeated), states[:20]):
+            raise Mistake(
+                "The same seed fills in other words: a draw does not use the generator that is "
+                "given. Pass it: torch.multinomial(…, generator=generator)."
+            )
 
     return run_check("09.4", function, stages)
 

@@ -375,6 +375,8 @@ WRONG = [
     ("unmask_step", step(drawn_word), "favoured twice"),
     ("unmask_step", step(by_chance), "You took a blank by chance"),
     ("unmask_step", step(least, lambda p, g: p.argmax(-1)), "Draw it"),
+    ("unmask_step", step(least, lambda p, g: torch.multinomial(p, 1)[:, 0]),
+     "does not use the generator"),
     ("unmask_step", step(least, lambda p, g: torch.randint(4, (5,), generator=g)),
      "A word with probability 0"),
     ("unmask_step", step(least, lambda p, g: (torch.rand(5, generator=g) < 0.2).long()),
