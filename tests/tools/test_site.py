@@ -120,7 +120,8 @@ def test_the_front_page_lists_every_notebook_with_its_question(site):
     page = Page(site / "index.html")
     for stem in NOTEBOOKS:
         question = re.search(r"^\*\*Question\.\*\* (.*)$", all_markdown(stem), flags=re.M)[1]
-        assert " ".join(question.split()).replace("'", "’") in page.text.replace("'", "’")
+        shown = " ".join(question.replace("*", "").split()).replace("'", "’")
+        assert shown in page.text.replace("'", "’")
         assert f"notebooks/{stem}.html" in page.links
     for name in ("notebooks/errata", "notebooks/teaching-guide", "model-card", "contributing"):
         assert f"{name}.html" in page.links
@@ -311,11 +312,14 @@ def test_the_front_page_fills_in_a_blank(visit):
     page = visit("")
     page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
     page.click("text=the two exchanged")
-    assert page.inner_text(".ask-send") == "Load the model and ask (10 MB)" and not asked
+    assert page.inner_text(".ask-send") == "Load the model and ask (10 MB)"
+    assert not set(asked) - {"favicon.svg"}  # the browser asks for that when it likes to
+    asked.clear()
     text = page.input_value(".ask-text")
     page.click(".ask-send")
     page.wait_for_selector(".ask-answer li")
-    assert sorted(asked) == ["config.json", "model.safetensors", "tokenizer.json"]
+    files = {"config.json", "model.safetensors", "tokenizer.json"}
+    assert set(asked) - {"favicon.svg"} == files and len(asked) <= 4
     model, tokenizer = models.load_model("bift-mini"), models.load_tokenizer("bift-mini")
     expected = evaluation.fill_blank(model, tokenizer, text, top=6)
     assert page.locator(".ask-token").all_inner_texts() == list(expected)
