@@ -67,11 +67,6 @@ class PretrainingConfig:
                 f"width was given as {self.width} and heads as {self.heads}; expected a width that "
                 "the heads can share evenly."
             )
-        if self.early_positions > self.positions:
-            raise ValueError(
-                f"early_positions was given as {self.early_positions}; expected at most "
-                f"{self.positions}, the positions of the model."
-            )
         if not 0 < self.warmup_steps < self.steps:
             raise ValueError(
                 f"The run has {self.steps} steps and {self.warmup_steps} of them warm up; expected "

@@ -115,7 +115,6 @@ def test_what_is_in_range_is_taken():
     "options, message",
     [
         ({"width": 250}, "heads as 4; expected a width that the heads can share"),
-        ({"early_positions": 256}, "early_positions was given as 256; expected at most 128"),
     ],
 )
 def test_options_of_pretraining_that_do_not_go_together(options, message):
