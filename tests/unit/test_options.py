@@ -53,7 +53,12 @@ def test_every_dataclass_of_the_package_is_known_here():
     for module in pkgutil.walk_packages(bift_utils.__path__, "bift_utils."):
         if module.name.endswith("__main__"):
             continue
-        for name, value in vars(importlib.import_module(module.name)).items():
+        try:
+            members = vars(importlib.import_module(module.name))
+        except ModuleNotFoundError as error:  # it needs an extra that is not installed here
+            assert (error.name or "").split(".")[0] == "nbgrader", module.name
+            continue
+        for name, value in members.items():
             if dataclasses.is_dataclass(value) and value.__module__ == module.name:
                 found[name] = value
     assert set(found) - DATA == {kind.__name__ for kind in OPTIONS}
