@@ -21,7 +21,9 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="needs the extra `b
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "tests" / "notebooks" / "samples" / "browser"
-EXPLORER = re.compile(r"^from bift_utils\.labs\.\w+\.explorer import", re.M)
+EXPLORER = re.compile(
+    r"^from bift_utils\.labs\.\w+(\.explorer import| import .*\bexplorer\b)", re.M
+)
 ALWAYS = ("00", "02", "03", "06")  # run here in any case; others when they hold controls
 
 
