@@ -23,7 +23,7 @@ def gaps(table: pandas.DataFrame, length: int) -> pandas.DataFrame:
     """Return the gap of every run, a row a seed and a column a recipe, in nats a sentence.
 
     Raises:
-        ValueError: no run of the table has sentences of this length.
+        ValueError: no run has sentences of this length, or the runs differ in their settings.
 
     Introduced in notebook 09.
     """
@@ -35,7 +35,7 @@ def kl_table(table: pandas.DataFrame, length: int) -> pandas.DataFrame:
     """Return the mean KL per blank over the seeds, a row a number of blanks, a column a recipe.
 
     Raises:
-        ValueError: no run of the table has sentences of this length.
+        ValueError: no run has sentences of this length, or the runs differ in their settings.
 
     Introduced in notebook 09.
     """
@@ -51,4 +51,10 @@ def _of_length(table: pandas.DataFrame, length: int) -> pandas.DataFrame:
     if runs.empty:
         known = sorted(set(table["length"]))
         raise ValueError(f"length was given as {length}; expected one of {known}.")
+    settings = runs[["updates", "learning_rate"]].drop_duplicates()
+    if len(settings) > 1:
+        raise ValueError(
+            f"The table holds runs with {len(settings)} settings of updates and learning rate, "
+            f"{settings.to_dict('records')}; expected one. Select the rows that belong together."
+        )
     return runs

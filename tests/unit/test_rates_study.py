@@ -78,6 +78,10 @@ def test_the_command_writes_rows_and_goes_on(tiny, tmp_path):
     )
     with pytest.raises(ValueError, match=r"length was given as 7; expected one of \[5, 12\]"):
         results.gaps(table, 7)
+    longer = pandas.concat([table, table.assign(updates=3)])  # went on with other options
+    for read in (results.gaps, results.kl_table):
+        with pytest.raises(ValueError, match="runs with 2 settings of updates and learning rate"):
+            read(longer, 5)
 
 
 def test_the_shipped_runs_are_whole_and_paired():

@@ -145,15 +145,10 @@ def test_nothing_to_draw_is_said(playground):
     assert not is_grey(playground.handle.shown[-1])
 
 
-def test_a_line_below_follows_the_controls(playground, monkeypatch):
-    shown = []
-    monkeypatch.setattr(core, "display", lambda line, **_: shown.append(line) or Handle())
-    playground.follow(lambda: f"rate {playground.rate.value}")
-    (handle, _), (line,) = playground.followers[0], shown
-    assert repr(line) == "rate 15"
+def test_the_line_below_follows_the_controls(playground):
+    assert "rate 15 %, shares 80% / 10% / 10%" in playground.status.value
     playground.rate.value = 40
-    playground.text.value = ""
-    assert [repr(line) for line in handle.shown] == ["rate 40", "rate 40"]
+    assert "rate 40 %, shares 80% / 10% / 10%" in playground.status.value
 
 
 def test_a_long_text_is_cut(playground):

@@ -5,12 +5,11 @@ a page without a kernel shows its first state, and the line of text that belongs
 """
 
 import html
-from collections.abc import Callable
 from typing import Self
 
 import ipywidgets
 import matplotlib.pyplot as plt
-from IPython.display import display
+from IPython.display import HTML, display
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -37,7 +36,6 @@ class Explorer:
     def __init__(self):
         self.controls, self.handle, self.said = [], None, ""
         self.figure: Figure | None = None  # the last one that was drawn
-        self.followers: list[tuple] = []  # handle and text of each line that follows the controls
         self.status = ipywidgets.HTML()
 
     def watch(self, *controls) -> None:
@@ -55,8 +53,6 @@ class Explorer:
     def react(self, _change=None) -> None:
         """Draw anew and put the figure where the old one was; grey that if there is no new one."""
         figure = self.update()
-        for handle, describe in self.followers:
-            handle.update(Line(describe()))
         if figure is None:
             figure, self.figure = grey(self.figure), None  # once is enough
         else:
@@ -66,17 +62,6 @@ class Explorer:
         plt.close(figure)  # shown by its display handle, not once more at the end of the cell
         if self.handle is not None:
             self.handle.update(figure)
-
-    def follow(self, describe: Callable[[], str]) -> None:
-        """Show a line below the figure that is written anew whenever a control moves.
-
-        What `print` writes below an explorer stays as it is, and is wrong after the first move.
-
-        Args:
-            describe: returns the line for what the controls say now.
-        """
-        handle = display(Line(describe()), display_id=True)
-        self.followers.append((handle, describe))
 
     def say(self, text: str, measured: str = "") -> None:
         """Write the line of text; what a reader typed is shown as it is, never as HTML.
@@ -100,19 +85,9 @@ class Explorer:
         if figure is not None:
             plt.close(figure)
         self.figure = figure
-        place = Line("") if figure is None else figure  # a later figure needs a place too
+        place = HTML("") if figure is None else figure  # a later figure needs a place too
         self.handle = display(place, display_id=True)
         return self
-
-
-class Line:
-    """A line of text, shown as `print` shows it."""
-
-    def __init__(self, text: str):
-        self.text = text
-
-    def __repr__(self) -> str:
-        return self.text
 
 
 def grey(figure: Figure | None) -> Figure | None:

@@ -115,8 +115,8 @@ class MaskingPlayground(Explorer):
         title = f"{selected} of {len(draw.tokens)} tokens selected: {counts}"
         cut = f"; cut after {MOST_TOKENS} tokens" if draw.cut else ""
         self.say(
-            f"shares {as_mask:.0%} / {as_random:.0%} / {as_kept:.0%}{cut}; the model sees: "
-            + " ".join(draw.tokens)
+            f"rate {self.rate.value} %, shares {as_mask:.0%} / {as_random:.0%} / {as_kept:.0%}"
+            f"{cut}; the model sees: " + " ".join(draw.tokens)
         )
         return plot_tokens(draw.tokens, draw.names, draw.answers, title)
 
