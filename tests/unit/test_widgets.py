@@ -146,9 +146,9 @@ def test_nothing_to_draw_is_said(playground):
 
 
 def test_the_line_below_follows_the_controls(playground):
-    assert "rate 15 %, shares 80% / 10% / 10%" in playground.status.value
-    playground.rate.value = 40
-    assert "rate 40 %, shares 80% / 10% / 10%" in playground.status.value
+    for rate in (40, 20):
+        playground.rate.value = rate
+        assert f"rate {rate} %, shares 80% / 10% / 10%; the model" in playground.status.value
 
 
 def test_a_long_text_is_cut(playground):
