@@ -164,12 +164,12 @@ def check_options(options, rules: Mapping[str, Rule]) -> None:
 
 
 def report(name: str, value: float, low: float, high: float) -> None:
-    """Print that `value` lies in the band [low, high], or raise.
+    """Print the measured `value` beside the band [low, high] in which it is expected, or raise.
 
-    The printed line holds the name and the band, not the value: it is the same on every machine
-    while the measurement may differ in its last digits. Bands are recorded over five seeds, on
-    the CPU. On a GPU dropout draws other zeros, like another seed, so a value may lie outside by
-    up to the width of the band; the line then holds the value too.
+    The last digits of a measurement differ from machine to machine, so the value is taken out
+    before saved and new output are compared (tests/notebooks/sanitize.cfg): the band is the test.
+    Bands are recorded over five seeds, on the CPU. On a GPU dropout draws other zeros, like
+    another seed, so a value may lie outside by up to the width of the band; the line says so.
 
     Raises:
         AssertionError: the value is outside the band, or is not a number.
@@ -183,5 +183,5 @@ def report(name: str, value: float, low: float, high: float) -> None:
             f"{name}: measured {value:.4g}, expected between {low:g} and {high:g}. "
             "Run the notebook from the top; if it fails again, the result itself has changed."
         )
-    near = "" if low <= value <= high else f" (on this GPU {value:.4g}, near enough)"
-    print(f"{name}: between {low:g} and {high:g}{near} ✓")
+    near = "" if low <= value <= high else ", near enough on this GPU"
+    print(f"{name}: {value:.4g}  (expected {low:g} to {high:g}{near}) ✓")

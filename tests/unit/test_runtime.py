@@ -41,9 +41,30 @@ def test_generators_leave_the_global_stream_alone():
     assert torch.equal(expected, torch.rand(3))
 
 
-def test_report_prints_the_band_and_not_the_value(capsys):
+def compared(printed):
+    """What nbval compares of a printed line."""
+    for pattern, replacement in get_sanitize_patterns(SANITIZE.read_text(encoding="utf-8")):
+        printed = re.sub(pattern, replacement, printed)
+    return printed
+
+
+def test_report_prints_the_value_and_the_band(capsys):
     report("loss", 1.2345, 1.0, 1.5)
-    assert capsys.readouterr().out == "loss: between 1 and 1.5 ✓\n"
+    assert capsys.readouterr().out == "loss: 1.234  (expected 1 to 1.5) ✓\n"
+
+
+@pytest.mark.parametrize("low, high", [(-0.25, 2), (0, 1e-5), (-3e-07, -1e-7), (1, 1)])
+def test_of_a_report_the_band_is_compared_and_not_the_value(low, high, capsys):
+    report("loss: a name (of its own)", low, low, high)
+    report("loss: a name (of its own)", high, low, high)
+    one, other = capsys.readouterr().out.splitlines()
+    assert (
+        compared(one)
+        == compared(other)
+        == (f"loss: a name (of its own): (expected {low:g} to {high:g}) ✓")
+    )
+    report("loss: a name (of its own)", high, low, high + 1)
+    assert compared(capsys.readouterr().out.strip()) != compared(one)
 
 
 @pytest.mark.parametrize("value", [0.99, 1.51, float("nan")])
@@ -52,16 +73,14 @@ def test_report_raises_outside_the_band(value):
         report("loss", value, 1.0, 1.5)
 
 
-@pytest.mark.parametrize("value, near", [(1.2, ""), (0.6, "0.6"), (1.99, "1.99")])
+@pytest.mark.parametrize("value, near", [(1.2, False), (0.6, True), (1.99, True)])
 def test_on_a_gpu_a_value_may_lie_one_width_outside(value, near, capsys, monkeypatch):
     monkeypatch.setattr(runtime, "get_device", lambda: torch.device("cuda"))
     report("loss", value, 1.0, 1.5)
-    said = f" (on this GPU {near}, near enough)" if near else ""
+    said = ", near enough on this GPU" if near else ""
     printed = capsys.readouterr().out
-    assert printed == f"loss: between 1 and 1.5{said} ✓\n"
-    for pattern, replacement in get_sanitize_patterns(SANITIZE.read_text(encoding="utf-8")):
-        printed = re.sub(pattern, replacement, printed)
-    assert printed == "loss: between 1 and 1.5 ✓\n"  # what nbval compares
+    assert printed == f"loss: {value}  (expected 1 to 1.5{said}) ✓\n"
+    assert compared(printed) == "loss: (expected 1 to 1.5) ✓\n"
 
 
 @pytest.mark.parametrize("value", [0.49, 2.01, float("nan")])
