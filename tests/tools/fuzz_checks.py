@@ -150,13 +150,16 @@ def behaviour(function: Callable, arguments: tuple):
             gradients = torch.autograd.grad(first.sum(), leaves, allow_unused=True)
     except Exception as error:
         return type(error).__name__
-    return normal(answer), normal(gradients), normal([a for a in given if not callable(a)])
+    kept = [a for a in given if isinstance(a, torch.nn.Module) or not callable(a)]
+    return normal(answer), normal(gradients), normal(kept)
 
 
 def normal(value):
     """Return a value in a form in which equal answers are equal, to about 1e-5."""
     if isinstance(value, torch.Tensor):  # where numbers are asked for, a tensor of them will do
         return normal(value.detach().tolist())
+    if isinstance(value, torch.nn.Module):
+        return normal([*value.state_dict().values(), *(p.grad for p in value.parameters())])
     if isinstance(value, bool):
         return str(value)
     if isinstance(value, float):

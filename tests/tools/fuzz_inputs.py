@@ -183,24 +183,25 @@ def ratios(rng):
     return counts, labels, rng.choice((1.0, 0.5, 2.0))
 
 
-def loss(rng):
-    weight = rng.choice((0.0, 1.0, 0.5, 1e-4, 1 - 1e-4, rng.random()))
-    losses = [tensor(rng.random() * 5).requires_grad_() for _ in range(2)]
-    if weight in (0.0, 1.0) and rng.random() < 0.5:
-        losses[int(weight)] = tensor(float("nan")).requires_grad_()
-    return *losses, weight
-
-
-def joint_rows(rng):
-    rows, length = rng.randrange(1, 4), rng.randrange(1, 4)
-    labels = torch.tensor([rng.randrange(3) for _ in range(rows)])
-    return labels, torch.tensor([[rng.choice((-100, 0, 7)) for _ in range(length)]
-                                 for _ in range(rows)])  # fmt: skip
-
-
-def stopping(rng):
-    scores = [rng.choice((0.0, 0.1, 0.2, 0.5, 0.6, 1.0)) for _ in range(rng.randrange(1, 9))]
-    return scores, rng.randrange(1, 4)
+def step(rng):
+    rows, length = rng.randrange(1, 4), rng.randrange(2, 6)
+    mask = torch.tensor([[1] * real + [0] * (length - real)
+                         for real in (rng.randrange(1, length + 1) for _ in range(2 * rows))])
+    tokens = torch.tensor([[rng.randrange(5) for _ in range(length)] for _ in range(2 * rows)])
+    blanks = torch.tensor([[rng.randrange(3) == 0 for _ in range(length)] for _ in range(rows)])
+    blanks = torch.cat([torch.zeros_like(blanks), blanks & (mask[rows:] == 1)])
+    batch = {
+        "input_ids": tokens.masked_fill(blanks, 5), "attention_mask": mask,
+        "mlm_labels": tokens.masked_fill(~blanks, -100),
+        "labels": torch.tensor([rng.randrange(2) for _ in range(rows)] + [-100] * rows),
+    }  # fmt: skip
+    weight = rng.choice((0.0, 1.0, 0.5, rng.random())) if blanks.any() else 0.0
+    if weight == 1.0:
+        batch["labels"] = torch.full_like(batch["labels"], -100)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(rng.randrange(100))
+        model = small_bert(5, 6, width=4, layers=1)
+    return model, torch.optim.SGD(model.parameters(), lr=1.0), batch, weight
 
 
 def decaying(rng):
@@ -349,8 +350,7 @@ INPUTS: dict[str, Callable[[random.Random], tuple]] = {
     "check_mlm_head": head, "check_pseudo_likelihood": pseudo, "check_wordpiece": wordpiece,
     "check_pack": pack, "check_unigram_loss": unigram, "check_rate_factor": rate,
     "check_diagnose": diagnose, "check_mean_pool": pool, "check_first_labels": first_labels,
-    "check_f1": f1, "check_log_count_ratios": ratios, "check_joint_loss": loss,
-    "check_joint_rows": joint_rows, "check_early_stopping": stopping,
+    "check_f1": f1, "check_log_count_ratios": ratios, "check_joint_step": step,
     "check_decaying_weight": decaying, "check_uncertainty_loss": uncertainty,
     "check_honest_score": score, "check_prediction_interval": interval,
     "check_bootstrap": bootstrap, "check_leaks": leaks, "check_whole_loss": whole,

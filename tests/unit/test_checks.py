@@ -68,8 +68,8 @@ def test_each_exercise_has_eight_wrong_answers_and_four_unusual_right_ones(check
 
 
 def test_the_outcome_is_printed(capsys):
-    CHECKS["check_joint_loss"](lambda m, t, w: None)
-    assert capsys.readouterr().out.startswith("✗ Exercise 06.1: failed\n  Your function returned")
+    CHECKS["check_decaying_weight"](lambda t, a, b, n: None)
+    assert capsys.readouterr().out.startswith("✗ Exercise 06.2: failed\n  Your function returned")
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,224 +13,156 @@ from bift_utils.labs.core.checks import (
     Mistake,
     as_number,
     as_pair,
-    as_tensor,
     close,
-    first_difference,
     require_gradient,
     run_check,
 )
+from bift_utils.models.joint import small_bert
+from bift_utils.runtime import make_generator
+
+LENGTH, WORDS = 6, 12  # of the small sentences that a joint step is tried on
+
+SLIPS = {  # what a joint step can do wrong, and what the learner is told
+    "swapped": "The weights are swapped: λ belongs to the masked-LM loss.",
+    "unweighted": "The two losses are added without their weights λ and 1 − λ.",
+    "all positions": "The masked-LM loss is a mean over all positions; take the selected only.",
+    "−100 counted": "The label −100 is counted as a token. It means: no answer is asked here.",
+    "shifted": "Logits and labels are shifted by one. A masked LM answers at the blank itself.",
+    "clean blanks": "The masked-LM head reads the clean rows, where the answer can be seen.",
+    "masked rows": "The classifier reads the masked rows; the clean rows have the classes.",
+    "first token": "The classifier reads the first token; this model's reads the mean of a row.",
+    "padding in the mean": "The mean of a row counts its padding too.",
+    "padding seen": "The encoder was not given attention_mask, so tokens attend to the padding.",
+    "masked LM cut off": "No gradient of the masked-LM loss reaches the weights: is it detached?",
+    "task cut off": "No gradient of the task loss reaches the weights: is it detached?",
+    "not clipped": "The gradient was not shortened to norm 1 before the step.",
+    "not reset": "The old gradient was still there in the second update: zero_grad is missing.",
+    "no step": "No weight has changed: is optimizer.step() missing?",
+}
 
 
-def check_joint_loss(function: Callable) -> CheckResult:
-    """Check exercise 06.1: `function(mlm_loss, task_loss, mlm_weight)` is the joint loss."""
+def _joint_step(model, optimizer, batch: dict, weight: float, slip: str = "") -> float:
+    """Make one joint update, rightly or with one slip, and return the joint loss."""
+    cross_entropy = torch.nn.functional.cross_entropy
+    mask, labels, classes = batch["attention_mask"], batch["mlm_labels"], batch["labels"]
+    seen = torch.ones_like(mask) if slip == "padding seen" else mask
+    hidden = model.bert(batch["input_ids"], seen).last_hidden_state  # (R, T, H)
 
-    def stages(function):
-        mlm, task = torch.tensor(4.0), torch.tensor(0.5)
-        answer = as_number(function(mlm, task, 0.25))
-        wrong = {
-            0.25 * 0.5 + 0.75 * 4.0: "The weights are swapped: λ belongs to the masked-LM loss.",
-            0.25 * 4.0 + 0.5: "The task loss has lost its weight: it is 1 − λ.",
-            4.0 + 0.25 * 0.5: "λ weighs the task loss here and nothing weighs the masked-LM loss.",
-            0.5 * (0.25 * 4.0 + 0.75 * 0.5): "The sum is halved; the two weights already sum to 1.",
-        }
-        for value, cause in wrong.items():
-            if math.isclose(answer, value, rel_tol=1e-5):
-                raise Mistake(f"For L_MLM = 4, L_task = 0.5, λ = 0.25 you gave {answer:g}. {cause}")
-        if not math.isclose(answer, 1.375, rel_tol=1e-5):
-            raise Mistake(
-                f"For L_MLM = 4, L_task = 0.5, λ = 0.25 you gave {answer:g}; "
-                "by hand it is 0.25·4 + 0.75·0.5 = 1.375."
-            )
-        nothing = torch.tensor(float("nan"))  # the mean over a batch with no blank
-        if not math.isclose(as_number(function(nothing, task, 0.0)), 0.5, rel_tol=1e-5):
-            raise Mistake(
-                "With λ = 0 and L_MLM = NaN (a batch with no blank) the answer should be L_task. "
-                "0 · NaN is NaN: leave a term out when its weight is zero."
-            )
-        if not math.isclose(as_number(function(mlm, nothing, 1.0)), 4.0, rel_tol=1e-5):
-            raise Mistake(
-                "With λ = 1 and L_task = NaN (no labelled row) the answer should be L_MLM. "
-                "The rule for zero weights holds for both terms."
-            )
+    blanks = labels != IGNORE_INDEX  # (R, T)
+    logits = model.cls(hidden)  # (R, T, V)
+    if slip == "shifted":
+        logits = logits.roll(1, 1)
+    if slip == "clean blanks":
+        logits = logits.roll(len(labels) // 2, 0)
+    answers = labels.numel() if slip == "all positions" else blanks.sum().clamp(min=1)
+    mlm_loss = cross_entropy(logits[blanks], labels[blanks], reduction="sum") / answers
+    if slip == "−100 counted":
+        mlm_loss = cross_entropy(logits.flatten(0, 1), labels.clamp(min=0).flatten())
 
-        for losses in ((nothing, task), (mlm, nothing)):
-            if not math.isnan(as_number(function(*losses, 0.25))):
-                raise Mistake(
-                    "A NaN with a positive weight was hidden. Leave a term out for its weight, not "
-                    "for its value: a NaN that counts must be seen."
-                )
-        for weight in (0.001, 0.999, 0.5):
-            small = as_number(function(mlm, task, weight))
-            expected = weight * 4.0 + (1 - weight) * 0.5
-            if not close(small, expected):
-                raise Mistake(
-                    f"For λ = {weight} {first_difference(small, expected)} A small weight is not "
-                    "zero: leave a term out only where its weight is 0."
-                )
-        for weight in (0.25, 1.0, 0.0):
-            leaves = {"mlm_loss": torch.tensor(4.0), "task_loss": torch.tensor(0.5)}
-            for leaf in leaves.values():
-                leaf.requires_grad_()
-            terms = [(weight, leaves["mlm_loss"]), (1 - weight, leaves["task_loss"])]
-            right = torch.stack([share * loss for share, loss in terms if share > 0]).sum()
-            said = (
-                f"(λ = {weight:g}.) At λ = 1 the classifier's gradient is None, and with a NaN "
-                "even zero times it is NaN; so a term without weight is left out."
-            )
-            require_gradient(function(*leaves.values(), weight), right, leaves, said)
+    with_class = classes != IGNORE_INDEX  # (R,)
+    read = ~with_class if slip == "masked rows" else with_class
+    counted = torch.ones_like(mask) if slip == "padding in the mean" else mask
+    counted = counted[read].unsqueeze(-1)  # (R, T, 1)
+    vectors = (hidden[read] * counted).sum(1) / counted.sum(1)  # (R, H)
+    if slip == "first token":
+        vectors = hidden[read][:, 0]
+    task_loss = cross_entropy(model.classifier(vectors), classes[with_class], reduction="sum")
+    task_loss = task_loss / with_class.sum().clamp(min=1)
 
-    return run_check("06.1", function, stages)
+    mlm_weight, task_weight = weight, 1 - weight
+    if slip == "swapped":
+        mlm_weight, task_weight = task_weight, mlm_weight
+    if slip == "unweighted":
+        mlm_weight = task_weight = 1.0
+    loss = mlm_weight * mlm_loss + task_weight * task_loss
+    pulling = mlm_weight * (mlm_loss.detach() if slip == "masked LM cut off" else mlm_loss)
+    pulling = pulling + task_weight * (task_loss.detach() if slip == "task cut off" else task_loss)
+    pulling.backward()
+    if slip != "not clipped":
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    if slip != "no step":
+        optimizer.step()
+    if slip != "not reset":
+        optimizer.zero_grad()
+    return float(loss.detach())
 
 
-NAMES = ("row_labels", "row_mlm_labels")
-
-
-def _joint_rows(function: Callable, labels: Tensor, mlm_labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Call the learner's function on copies; return what it gives, if that has the right form."""
-    found = as_pair(function(labels.clone(), mlm_labels.clone()), "row_labels, row_mlm_labels")
-    shapes = (2 * len(labels),), (2 * len(labels), mlm_labels.shape[1])
-    if all(isinstance(part, Tensor) for part in found):
-        given = tuple(tuple(part.shape) for part in found)
-        if given == shapes[::-1]:
-            raise Mistake("The two are swapped: return row_labels first, then row_mlm_labels.")
-        if given != shapes:
-            raise Mistake(
-                f"{len(labels)} sentences make {2 * len(labels)} rows: expected shapes {shapes[0]} "
-                f"and {shapes[1]}, got {given[0]} and {given[1]}. Stack along the first dimension."
-            )
-    rows, blanks = (
-        as_tensor(part, shape, name, like)
-        for part, shape, name, like in zip(found, shapes, NAMES, (labels, mlm_labels), strict=True)
-    )
-    return rows, blanks
-
-
-def check_joint_rows(function: Callable) -> CheckResult:
-    """Check exercise 06.2: `function(labels, mlm_labels)` gives the labels of a joint batch."""
-
-    def stages(function):
-        labels = torch.tensor([1, 0])
-        mlm_labels = torch.tensor([[IGNORE_INDEX, 7, IGNORE_INDEX], [IGNORE_INDEX, 9, 5]])
-        rows, blanks = _joint_rows(function, labels, mlm_labels)
-        if torch.equal(rows[2:], labels) and (rows[:2] == IGNORE_INDEX).all():
-            raise Mistake("You put the masked rows first; clean rows come first, masked second.")
-        if (rows[2:] != IGNORE_INDEX).any():
-            raise Mistake(
-                "A masked row still has its class label, so the classifier would be trained on "
-                "text with holes. Give rows 2 and 3 the label −100."
-            )
-        if (blanks[:2] != IGNORE_INDEX).any():
-            raise Mistake(
-                "A clean row still has masked-LM labels: the model would be asked for a word that "
-                "it can see. Give rows 0 and 1 the label −100 everywhere."
-            )
-        for classes, blanks_in in (
-            (labels, mlm_labels),
-            (torch.tensor([2, 0, 1]), torch.tensor([[3, -100], [-100, -100], [-100, 4]])),
-            (torch.tensor([1]), torch.tensor([[-100, 6, 8, -100]])),
-        ):
-            found = _joint_rows(function, classes, blanks_in)
-            none = torch.full_like(classes, IGNORE_INDEX)
-            right = torch.cat([classes, none]), torch.cat([blanks_in * 0 + IGNORE_INDEX, blanks_in])
-            for name, yours, wanted in zip(NAMES, found, right, strict=True):
-                if not torch.equal(yours, wanted):
-                    raise Mistake(
-                        f"For labels {classes.tolist()} and mlm_labels {blanks_in.tolist()} your "
-                        f"{name} are not right. {first_difference(yours, wanted)} Clean rows come "
-                        "first with their classes, masked rows second."
-                    )
-        with torch.device("meta"):  # as on a GPU: what is made without a word lies elsewhere
-            try:
-                _joint_rows(function, labels, mlm_labels)
-            except (RuntimeError, NotImplementedError) as error:
-                raise Mistake(
-                    "Your labels are made on another device than the input, so they fail on a GPU "
-                    f"({error}). Use full_like, or device=labels.device."
-                ) from None
-
-    return run_check("06.2", function, stages)
-
-
-def _stopping(scores, patience, strict=True, late=0, resets=True, before=False, first=False):
-    """Return (best, stop) and a line on each evaluation; the options spoil one thing each."""
-    best = waited = 0
-    trace: list[str] = []
-    bar = 0.0 if first else scores[0]
-    for i, score in enumerate(scores):
-        against = scores[i - 1] if before and i else bar
-        better = score > bar or (not strict and score == bar)
-        if better or (i == 0 and not first):
-            best, bar = i, score
-        waited = 0 if (better and resets) or (i == 0 and not first) else waited + (not better)
-        if before and score > against:
-            waited = 0
-        trace.append(f"after evaluation {i} the best is {best}, and {waited} came since")
-        if waited == patience + late:
-            break
-    return best, i, trace
-
-
-def _stopping_cause(answer: tuple, scores: list[float], patience: int) -> str:
-    """Say by which slip one arrives at an answer; "" if it is none of the usual."""
-    best, stop, _ = _stopping(scores, patience)
-    others = {
-        "An equal score is no improvement.": _stopping(scores, patience, strict=False),
-        "The count of evaluations without improvement starts again at a new best.": _stopping(
-            scores, patience, resets=False
-        ),
-        "You compare with the evaluation before; compare with the best so far.": _stopping(
-            scores, patience, before=True
-        ),
-        "The first evaluation is a new best whatever its score, also if that is 0: do not begin "
-        "with a best of 0.0.": _stopping(scores, patience, first=True),
-        "You stop one evaluation too late.": _stopping(scores, patience, late=1),
-        "You stop one evaluation too early.": _stopping(scores, patience - 1),
+def _step_batch() -> dict[str, Tensor]:
+    """Three clean rows with a class above the same rows with blanks; one of them is padded."""
+    generator = make_generator(6, 1)
+    tokens = torch.randint(WORDS, (3, LENGTH), generator=generator)
+    mask = torch.ones_like(tokens)
+    mask[1, 4:] = 0
+    labels = torch.full_like(tokens, IGNORE_INDEX)
+    for row, place in ((0, 1), (0, 4), (1, 2), (2, 3)):
+        labels[row, place] = tokens[row, place]
+    corrupted = tokens.masked_fill(labels != IGNORE_INDEX, WORDS)
+    return {
+        "input_ids": torch.cat([tokens, corrupted]),
+        "attention_mask": torch.cat([mask, mask]),
+        "mlm_labels": torch.cat([torch.full_like(labels, IGNORE_INDEX), labels]),
+        "labels": torch.tensor([1, 0, 1] + [IGNORE_INDEX] * 3),
     }
-    top, last = scores.index(max(scores)), len(scores) - 1
-    simple = {
-        "Keep the best weights, not the last.": (stop, stop),
-        "The best was found before the stop, but the last evaluation made is the one at which the "
-        "run stops.": (best, last),
-        "The two are swapped: best first, then stop.": (stop, best),
-        "Evaluations are counted from 0.": (best + 1, stop + 1),
-        "`stop` is the last evaluation that is made, not the number of them.": (best, stop + 1),
-        "That is the score; asked is the number of the evaluation.": (scores[best], stop),
-        "A run that has stopped never sees what comes after.": (top, last),
-    }
-    causes = {cause: found[:2] for cause, found in others.items()} | simple
-    return next((cause for cause, found in causes.items() if answer == found), "")
 
 
-def check_early_stopping(function: Callable) -> CheckResult:
-    """Check exercise 06.3: `function(scores, patience)` returns (best, stop) evaluation numbers."""
-    cases = [  # each of the slips of `_stopping_cause` shows in one of them
-        ([0.6, 0.7, 0.69, 0.68], 2),
-        ([0.6, 0.7, 0.69, 0.68, 0.67, 0.9], 2),
-        ([0.6, 0.59, 0.7, 0.69, 0.71, 0.7, 0.69, 0.9], 2),
-        ([0.7, 0.7, 0.7, 0.8], 2),
-        ([0.5, 0.6, 0.7], 1),
-        ([0.7, 0.5, 0.6, 0.55], 2),
-        ([0.0, 0.0, 0.1, 0.2], 2),
-        ([0.5, 0.4, 0.4, 0.6, 0.3], 3),
-        ([0.8, 0.1, 0.2, 0.3, 0.4, 0.9], 4),
-        ([0.4], 1),
-        ([0.5, 0.5, 0.6], 1),
+def _after(step: Callable, batch: dict, weight: float, updates: int = 1):
+    """Return the losses that a step gave, and all weights after it, from one and the same start."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(6)
+        model = small_bert(WORDS, LENGTH, width=8, layers=1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    losses = [
+        step(model, optimizer, {name: value.clone() for name, value in batch.items()}, weight)
+        for _ in range(updates)
     ]
+    return losses, torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def check_joint_step(function: Callable) -> CheckResult:
+    """Check exercise 06.1: `function(model, optimizer, batch, mlm_weight)` makes a joint update."""
 
     def stages(function):
-        for scores, patience in cases:
-            answer = as_pair(function(list(scores), patience), "two numbers, best, stop")
-            answer = tuple(as_number(part) for part in answer)
-            *expected, trace = _stopping(scores, patience)
-            if answer != tuple(expected):
-                cause = _stopping_cause(answer, scores, patience)
-                numbers = ", ".join(f"{part:g}" for part in answer)
+        batch = _step_batch()
+        (loss,), weights = _after(function, batch, 0.3)
+        (wanted,), right = _after(_joint_step, batch, 0.3)
+        slipped = {slip: _after(partial(_joint_step, slip=slip), batch, 0.3) for slip in SLIPS}
+        if not math.isclose(as_number(loss), wanted, rel_tol=1e-4):
+            cause = next(
+                (SLIPS[slip] for slip, ((value,), _) in slipped.items()
+                 if math.isclose(as_number(loss), value, rel_tol=1e-4)), ""
+            )  # fmt: skip
+            raise Mistake(
+                f"On a small batch with λ = 0.3 you gave the loss {as_number(loss):.4f}; expected "
+                f"{wanted:.4f}. {cause}".strip()
+            )
+        if not torch.allclose(weights, right, atol=1e-5):
+            cause = next(
+                (SLIPS[slip] for slip, (_, others) in slipped.items()
+                 if torch.allclose(weights, others, atol=1e-5)),
+                "Is something missing between the loss and optimizer.step()?",
+            )  # fmt: skip
+            raise Mistake(f"Your loss is right, but the weights after one step are not. {cause}")
+        _, weights = _after(function, batch, 0.3, updates=2)
+        if not torch.allclose(weights, _after(_joint_step, batch, 0.3, updates=2)[1], atol=1e-4):
+            raise Mistake(f"The first update is right, the second is not. {SLIPS['not reset']}")
+        no_blank = {**batch, "mlm_labels": torch.full_like(batch["mlm_labels"], IGNORE_INDEX)}
+        no_class = {**batch, "labels": torch.full_like(batch["labels"], IGNORE_INDEX)}
+        for without, asked, weight in (("blank", no_blank, 0.0), ("class", no_class, 1.0)):
+            (loss,), weights = _after(function, asked, weight)
+            if not math.isfinite(as_number(loss)) or not bool(weights.isfinite().all()):
                 raise Mistake(
-                    f"For scores {scores} and patience {patience} you gave ({numbers}); expected "
-                    f"{tuple(expected)}. {cause or '; '.join(trace).capitalize() + '.'}"
+                    f"With λ = {weight:g} and a batch without a {without} the answer is NaN. The "
+                    "mean over nothing is NaN, and 0 · NaN is NaN: leave a loss out when its "
+                    "weight is zero."
+                )
+            _, right = _after(_joint_step, asked, weight)
+            if not torch.allclose(weights, right, atol=1e-5):
+                raise Mistake(
+                    f"With λ = {weight:g} and a batch without a {without} the weights after one "
+                    "step are not right, though they are with λ = 0.3."
                 )
 
-    return run_check("06.3", function, stages)
+    return run_check("06.1", function, stages, changed="")
 
 
 def _expect(value, wanted: float, causes: dict[float, str], case: str) -> None:
@@ -242,7 +175,7 @@ def _expect(value, wanted: float, causes: dict[float, str], case: str) -> None:
 
 
 def check_decaying_weight(function: Callable) -> CheckResult:
-    """Check exercise 06.4: `function(update, first, last, decay_updates)` is λ at an update."""
+    """Check exercise 06.2: `function(update, first, last, decay_updates)` is λ at an update."""
     late = 0.25 * 0.16 ** (1 / 3)  # γ when the fall takes one update too many
     starts = {
         0.25: "That is γ. λ is the normalised weight: γ over the sum of γ and 1.",
@@ -267,11 +200,11 @@ def check_decaying_weight(function: Callable) -> CheckResult:
         other = {0.04 / 1.04: "Is a number of the first case left in your function?"}
         _expect(function(4, 0.5, 0.1, 9), root / (1 + root), other, case)
 
-    return run_check("06.4", function, stages)
+    return run_check("06.2", function, stages)
 
 
 def check_uncertainty_loss(function: Callable) -> CheckResult:
-    """Check exercise 06.5: `function(mlm_loss, task_loss, log_variances)` is (total, λ)."""
+    """Check exercise 06.3: `function(mlm_loss, task_loss, log_variances)` is (total, λ)."""
     two = math.log(2.0)  # log σ for σ² = 4
     causes = {
         0.75: "The term log σ is missing. Without it the best σ is infinite: both losses given up.",
@@ -331,4 +264,4 @@ def check_uncertainty_loss(function: Callable) -> CheckResult:
                 "λ is asked for as a float: it is only looked at. Use float(… .detach())."
             )
 
-    return run_check("06.5", function, stages)
+    return run_check("06.3", function, stages)

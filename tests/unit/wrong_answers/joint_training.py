@@ -2,46 +2,56 @@
 
 import torch
 
-
-def early(best, wait_from=0, strict=True, late=0):
-    """Build wrong early-stopping answers from one loop."""
-
-    def function(scores, patience):
-        kept = waited = 0
-        for i, score in enumerate(scores):
-            better = score > scores[kept] if strict else score >= scores[kept]
-            if i == 0 or better:
-                kept, waited = i, wait_from if i == 0 else 0
-            else:
-                waited += 1
-            if waited == patience + late:
-                return (i if best == "last" else kept), i
-        return (i if best == "last" else kept), len(scores) - 1
-
-    return function
-
-
-def never_resets(scores, patience):
-    kept = waited = 0
-    for i, score in enumerate(scores):
-        if score > scores[kept]:
-            kept = i
-        elif i:
-            waited += 1
-        if waited == patience:
-            return kept, i
-    return kept, len(scores) - 1
+STEP = """
+def step(model, optimizer, batch, mlm_weight):
+    cross_entropy = torch.nn.functional.cross_entropy
+    mask = batch["attention_mask"]
+    hidden = model.bert(batch["input_ids"], mask).last_hidden_state
+    blanks = batch["mlm_labels"] != -100
+    clean = batch["labels"] != -100
+    mlm_loss = task_loss = torch.tensor(0.0)
+    if mlm_weight > 0:
+        mlm_loss = cross_entropy(model.cls(hidden[blanks]), batch["mlm_labels"][blanks])
+    if mlm_weight < 1:
+        means = (hidden * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
+        task_loss = cross_entropy(model.classifier(means[clean]), batch["labels"][clean])
+    loss = mlm_weight * mlm_loss + (1 - mlm_weight) * task_loss
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad()
+    return float(loss.detach())
+"""
 
 
-def compares_with_the_one_before(scores, patience):
-    kept = waited = 0
-    for i, score in enumerate(scores):
-        if score > scores[kept]:
-            kept = i
-        waited = waited + 1 if i and score <= scores[i - 1] else 0
-        if waited == patience:
-            return kept, i
-    return kept, len(scores) - 1
+def step(*changes):
+    """Return the joint step with some of its text replaced: (old, new) one after the other."""
+    source = STEP
+    for old, new in changes:
+        assert source.count(old) == 1, old
+        source = source.replace(old, new)
+    space = {"torch": torch}
+    exec(source, space)
+    return space["step"]
+
+
+DENSE = 'cross_entropy(model.cls(hidden[blanks]), batch["mlm_labels"][blanks])'
+LABELS = 'batch["mlm_labels"]'
+RIGHT_STEPS = [
+    step(),
+    step(
+        (DENSE, f"cross_entropy(model.cls(hidden).transpose(1, 2), {LABELS}, ignore_index=-100)")
+    ),
+    step(
+        ("    loss.backward()\n", "    (mlm_weight * mlm_loss + 0 * hidden.sum()).backward("
+         "retain_graph=True)\n    ((1 - mlm_weight) * task_loss + 0 * hidden.sum()).backward()\n")
+    ),
+    step(
+        ("    optimizer.zero_grad()\n", ""),
+        ("    loss.backward()\n", "    optimizer.zero_grad()\n    loss.backward()\n"),
+    ),
+    step(("float(loss.detach())", "loss.detach()")),
+]  # fmt: skip
 
 
 def decay(form="geometric", normal=True, hold=True, steps=-1):
@@ -80,57 +90,6 @@ def detached_weights(m, t, s):
     return weights[0] * m + weights[1] * t + s.sum() / 2, float(weights[0] / weights.sum())
 
 
-def reordered(y, m):
-    rows, blanks = torch.full_like(y, -100), torch.full_like(m, -100)
-    return torch.cat([y.flip(0), rows]), torch.cat([blanks, m])
-
-
-def joint(m, t, w):
-    return m if w == 1 else t if w == 0 else w * m + (1 - w) * t
-
-
-def by_where(m, t, w):
-    """Gives the right number, and a gradient of zero where there should be none."""
-    zero = torch.zeros(())
-    first = torch.where(torch.tensor(w > 0), w * m, zero)
-    return first + torch.where(torch.tensor(w < 1), (1 - w) * t, zero)
-
-
-def drops_small(m, t, w):
-    return joint(m, t, 0.0 if w < 0.01 else 1.0 if w > 0.99 else w)
-
-
-def rows_of(y, m, none=-100):
-    rows = torch.cat([y, torch.full_like(y, none)])
-    return rows, torch.cat([torch.full_like(m, none), m])
-
-
-def elsewhere(y, m):
-    none = torch.full((len(y),), -100)
-    return torch.cat([y, none]), rows_of(y, m)[1]
-
-
-def begins_at_zero(scores, patience):
-    best, highest, waited = 0, 0.0, 0
-    for i, score in enumerate(scores):
-        if score > highest:
-            best, highest, waited = i, score, 0
-        else:
-            waited += 1
-        if waited == patience:
-            return best, i
-    return best, len(scores) - 1
-
-
-def looks_back(scores, patience):
-    """Stop where the best of the last `patience` is no better than the best before them."""
-    for i in range(patience, len(scores)):
-        past, recent = scores[: i - patience + 1], scores[i - patience + 1 : i + 1]
-        if max(recent) <= max(past):
-            return past.index(max(past)), i
-    return scores.index(max(scores)), len(scores) - 1
-
-
 def right_weights(m, t, s):
     weights = 0.5 / s.exp()
     total = weights @ torch.stack([m, t]) + 0.5 * s.sum()
@@ -143,35 +102,37 @@ def by_softmax(m, t, s):
 
 
 WRONG = [
-    ("joint_loss", lambda m, t, w: (1 - w) * m + w * t, "weights are swapped"),
-    ("joint_loss", lambda m, t, w: w * m + t, "task loss has lost its weight"),
-    ("joint_loss", lambda m, t, w: (w * m + (1 - w) * t) / 2, "sum is halved"),
-    ("joint_loss", lambda m, t, w: w * m + (1 - w) * t, r"0 · NaN is NaN"),
-    ("joint_loss", lambda m, t, w: t if w == 0 else w * m + (1 - w) * t, "holds for both terms"),
-    ("joint_loss", lambda m, t, w: w * torch.nan_to_num(m) + (1 - w) * torch.nan_to_num(t),
-     "with a positive weight was hidden"),
-    ("joint_rows",
-     lambda y, m: (torch.cat([0 * y - 100, y]), torch.cat([m, torch.full_like(m, -100)])),
-     "masked rows first"),
-    ("joint_loss", lambda m, t, w: None, "Is a `return` missing"),
-    ("joint_loss", lambda m, t, w: "4", r"Expected a number, got '4' \(str\)"),
-    ("joint_loss", lambda m, t, w: torch.ones(2), r"tensor of shape \(2,\)"),
-    ("joint_loss", lambda m, t, w: m.nothing, "Your function raised AttributeError"),
-    ("joint_rows", lambda y, m: (torch.cat([y, y]), torch.cat([torch.full_like(m, -100), m])),
-     "masked row still has its class label"),
-    ("joint_rows", lambda y, m: (torch.cat([y, torch.full_like(y, -100)]), torch.cat([m, m])),
-     "clean row still has masked-LM labels"),
-    ("joint_rows", lambda y, m: (torch.stack([y, y]), torch.stack([m, m])), "expected shapes"),
-    ("joint_rows", lambda y, m: (y.fill_(-100), m), "changed its inputs"),
-    ("joint_rows", reordered, "Clean rows come first with their classes"),
-    ("joint_rows", lambda y, m: y, "Expected two values"),
-    ("early_stopping", lambda s, p: (s.index(max(s)), len(s) - 1), "stopped never sees"),
-    ("early_stopping", early("last"), "Keep the best weights, not the last"),
-    ("early_stopping", never_resets, "starts again at a new best"),
-    ("early_stopping", early("best", strict=False), "equal score is no improvement"),
-    ("early_stopping", early("best", late=1), "one evaluation too late"),
-    ("early_stopping", lambda s, p: 3, "Expected two values, got int"),
-    ("early_stopping", compares_with_the_one_before, "with the evaluation before"),
+    ("joint_step", step(("mlm_weight * mlm_loss + (1 - mlm_weight) * task_loss",
+                         "(1 - mlm_weight) * mlm_loss + mlm_weight * task_loss")), "swapped"),
+    ("joint_step", step(("mlm_weight * mlm_loss + (1 - mlm_weight) *", "mlm_loss +")),
+     "without their weights"),
+    ("joint_step", step(("[blanks])\n    if", "[blanks]) * blanks.float().mean()\n    if")),
+     "mean over all positions"),
+    ("joint_step",
+     step((DENSE, f"cross_entropy(model.cls(hidden).transpose(1, 2), {LABELS}.clamp(0))")),
+     "−100 is counted"),
+    ("joint_step",
+     step((DENSE, DENSE.replace("hidden[blanks]", "hidden[:, :-1][blanks[:, 1:]]"))),
+     "shifted by one"),
+    ("joint_step", step((DENSE, DENSE.replace("hidden[blanks]", "hidden[blanks.roll(3, 0)]"))),
+     "reads the clean rows"),
+    ("joint_step", step(("means[clean]", "means[~clean]")), "reads the masked rows"),
+    ("joint_step", step(("means[clean]", "hidden[clean][:, 0]")), "reads the first token"),
+    ("joint_step", step(("means[clean]", "hidden[clean].mean(1)")), "counts its padding"),
+    ("joint_step", step(("batch[\"input_ids\"], mask)", "batch[\"input_ids\"])")),
+     "not given attention_mask"),
+    ("joint_step", step(("mlm_weight * mlm_loss +", "mlm_weight * mlm_loss.detach() +")),
+     "masked-LM loss reaches"),
+    ("joint_step", step(("(1 - mlm_weight) * task_loss", "(1 - mlm_weight) * task_loss.item()")),
+     "task loss reaches"),
+    ("joint_step", step(("    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)\n", "")),
+     "not shortened"),
+    ("joint_step", step(("    optimizer.zero_grad()\n", "")), "zero_grad is missing"),
+    ("joint_step", step(("    optimizer.step()\n", "")), "No weight has changed"),
+    ("joint_step", step(("    if mlm_weight > 0:\n    ", "")), "λ = 0 and a batch without a bl"),
+    ("joint_step", step(("    if mlm_weight < 1:\n        means", "    if True:\n        means")),
+     "λ = 1 and a batch without a class"),
+    ("joint_step", step(("    return float(loss.detach())\n", "")), "Is a `return` missing"),
     ("decaying_weight", decay(normal=False), "That is γ"),
     ("decaying_weight", decay("linear"), "A straight line"),
     ("decaying_weight", decay(hold=False), "where γ stays as it is"),
@@ -189,32 +150,6 @@ WRONG = [
     ("uncertainty_loss", detached_weights, "Is a part of the answer detached"),
     ("uncertainty_loss", unnormalised, "share of their sum"),
     ("uncertainty_loss", lambda m, t, s: (m + t) / 2, "Expected two values"),
-    ("joint_loss", lambda m, t, w: joint(m, t, w).item(), "No gradient flows"),
-    ("joint_loss", lambda m, t, w: float(joint(m, t, w)), "No gradient flows"),
-    ("joint_loss", lambda m, t, w: joint(m, t, w).detach(), "No gradient flows"),
-    ("joint_loss", lambda m, t, w: joint(m.detach(), t, w), "reaches mlm_loss|No gradient"),
-    ("joint_loss", lambda m, t, w: joint(m, t.detach(), w), "reaches task_loss is not right"),
-    ("joint_loss", lambda m, t, w: joint(m, t.item(), w), "reaches task_loss is not right"),
-    ("joint_loss", by_where, "still reaches task_loss; none should"),
-    ("joint_loss", drops_small, "A small weight is not zero"),
-    ("joint_loss", lambda m, t, w: joint(m, t, w) if w != 0.5 else m + t, "A small weight"),
-    ("joint_rows", lambda y, m: [x.tolist() for x in rows_of(y, m)],
-     "Expected a tensor .*got list"),
-    ("joint_rows", lambda y, m: (rows_of(y, m)[0].float(), rows_of(y, m)[1]),
-     "row_labels as torch.int64, like the input, got torch.float32"),
-    ("joint_rows", lambda y, m: rows_of(y, m)[::-1], "The two are swapped"),
-    ("joint_rows", elsewhere, "made on another device"),
-    ("joint_rows", lambda y, m: None, "Is a `return` missing"),
-    ("joint_rows", lambda y, m: rows_of(y.clamp(max=1), m), "They part first at .0."),
-    ("early_stopping", begins_at_zero, "do not begin with a best of 0.0"),
-    ("early_stopping", lambda s, p: early("best")(s, p)[::-1], "The two are swapped"),
-    ("early_stopping", lambda s, p: tuple(x + 1 for x in early("best")(s, p)), "counted from 0"),
-    ("early_stopping", lambda s, p: (early("best")(s, p)[0], early("best")(s, p)[1] + 1),
-     "not the number of them"),
-    ("early_stopping", lambda s, p: (max(s), early("best")(s, p)[1]), "That is the score"),
-    ("early_stopping", lambda s, p: early("best")(s, max(p - 1, 1)), "one evaluation too early"),
-    ("early_stopping", lambda s, p: early("best")(s[::-1], p), "After evaluation 0 the best is"),
-    ("early_stopping", lambda s, p: s.sort() or (0, 0), "changed its inputs"),
     ("decaying_weight", lambda t, a, b, n: None, "Is a `return` missing"),
     ("decaying_weight", lambda t, a, b, n: decay()(t, b, a, n), "expected 0.2"),
     ("uncertainty_loss", lambda m, t, s: right_weights(m.detach(), t, s), "reaches mlm_loss"),
@@ -226,20 +161,7 @@ WRONG = [
 ]  # fmt: skip
 
 RIGHT = [  # unusual, and right
-    ("joint_loss", joint),
-    ("joint_loss", lambda m, t, w: sum(a * b for a, b in ((w, m), (1 - w, t)) if a)),
-    ("joint_loss", lambda m, t, w: torch.stack(
-        [x * y for x, y in ((w, m), (1 - w, t)) if x]).sum()),
-    ("joint_loss", lambda m, t, w: joint(m, t, w).reshape(1)),
-    ("joint_rows", rows_of),
-    ("joint_rows", lambda y, m: list(rows_of(y, m))),
-    ("joint_rows", lambda y, m: (torch.hstack([y, 0 * y - 100]), torch.vstack([0 * m - 100, m]))),
-    ("joint_rows", lambda y, m: (torch.nn.functional.pad(y, (0, len(y)), value=-100),
-                                 torch.nn.functional.pad(m, (0, 0, len(m), 0), value=-100))),
-    ("early_stopping", looks_back),
-    ("early_stopping", early("best")),
-    ("early_stopping", lambda s, p: list(looks_back(s, p))),
-    ("early_stopping", lambda s, p: tuple(torch.tensor(early("best")(s, p)))),
+    *(("joint_step", right) for right in RIGHT_STEPS),
     ("decaying_weight", decay()),
     ("decaying_weight", lambda t, a, b, n: torch.tensor(decay()(t, a, b, n), dtype=torch.float64)),
     ("decaying_weight", lambda t, a, b, n: 1 / (
