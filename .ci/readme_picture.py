@@ -1,10 +1,10 @@
-"""Copy the README's picture out of notebook 06: the figure of its comparison over five seeds."""
+"""Copy the README's picture out of notebook 07b: the figure of its comparison over five seeds."""
 
 import base64
 import json
 from pathlib import Path
 
-NOTEBOOK = Path("notebooks/06_joint_training.ipynb")
+NOTEBOOK = Path("notebooks/07b_behind_the_comparison.ipynb")
 PICTURE = Path(".github/five-seeds.png")
 
 

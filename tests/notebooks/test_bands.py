@@ -60,23 +60,27 @@ def test_the_record_has_no_leftovers():
     assert set(recorded()) == {(notebook, name) for notebook, name, _, _ in bands()}
 
 
-def test_repeats_that_notebook_06_writes_out_are_the_recorded_ones():
-    cells = nbformat.read(NOTEBOOKS / "06_joint_training.ipynb", as_version=4).cells
-    written = {
-        node.targets[0].id: ast.literal_eval(node.value)
-        for cell in cells
-        if cell.cell_type == "code"
-        for node in ast.walk(ast.parse(cell.source))
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("repeats", "recorded")
-    }
-    values = {name: v for (stem, name), v in recorded().items() if stem == "06_joint_training"}
-    whole = zip(
-        values["trained masked, tested whole (nats above exact)"],
-        values["trained clean, tested whole (nats above exact)"],
-        strict=True,
-    )
-    assert written["repeats"] == pytest.approx(values["class, gained by λ = 0.9 (nats)"], abs=6e-4)
-    holes = values["tested with holes: trained masked minus trained clean (nats)"]
-    assert written["recorded"]["tested with holes"] == pytest.approx(holes, abs=6e-4)
-    gaps = [masked - clean for masked, clean in whole]
-    assert written["recorded"]["tested whole"] == pytest.approx(gaps, abs=1.1e-3)
+def written_out(stem, variable):
+    """Return the literal that a notebook assigns to a variable."""
+    for cell in nbformat.read(NOTEBOOKS / f"{stem}.ipynb", as_version=4).cells:
+        if cell.cell_type == "code":
+            for node in ast.walk(ast.parse(cell.source)):
+                if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == variable:
+                    return ast.literal_eval(node.value)
+
+
+def differences(stem, one, other):
+    """Return what was recorded for one name minus another, seed by seed."""
+    pairs = zip(recorded()[stem, one], recorded()[stem, other], strict=True)
+    return [first - second for first, second in pairs]
+
+
+def test_repeats_that_notebooks_write_out_are_the_recorded_ones():
+    gained = differences("06_joint_training", "class, λ = 0", "class, λ = 0.9")
+    assert written_out("06_joint_training", "repeats") == pytest.approx(gained, abs=1.1e-3)
+    stem, tested = "07b_behind_the_comparison", "tested whole (nats above exact)"
+    written = written_out(stem, "recorded")
+    gaps = differences(stem, f"trained masked, {tested}", f"trained clean, {tested}")
+    assert written["tested whole"] == pytest.approx(gaps, abs=1.1e-3)
+    holes = recorded()[stem, "tested with holes: trained masked minus trained clean (nats)"]
+    assert written["tested with holes"] == pytest.approx(holes, abs=6e-4)

@@ -70,7 +70,8 @@ def define(folder, text, space):
 
 
 def test_every_lab_has_its_exercises():
-    assert set(LABS) == set(STEMS) - {"00_start_here"}
+    without = {"00_start_here", "07b_behind_the_comparison"}
+    assert set(LABS) == set(STEMS) - without
     for stem, notebook in LABS.items():
         numbers = [exercise.number for exercise in find_exercises(notebook)]
         assert numbers == [f"{stem.split('_')[0]}.{k}" for k in range(1, len(numbers) + 1)]
@@ -331,11 +332,11 @@ RIGHT = {
     exercise.number: exercise.solution for exercise in find_exercises(NOTEBOOKS[LAB])
 }  # the folded solutions
 WARNS = RIGHT["06.1"].replace("):\n", "):\n    __import__('warnings').warn('to stderr')\n", 1)
-STACKED = "def my_row_labels(y, m):\n    return torch.stack([y, y]), torch.stack([m, m])"
-RAISES = "def my_early_stopping(scores, patience):\n    raise KeyError(scores)"
+GAMMA = "def my_decaying_weight(update, first, last, decay_updates):\n    return first"
+RAISES = "def my_uncertainty_loss(mlm, task, log_variances):\n    raise KeyError(mlm)"
 FAKED = """from types import SimpleNamespace
-checks.check_early_stopping = lambda function: SimpleNamespace(status="passed")
-def my_early_stopping(scores, patience):
+checks.check_uncertainty_loss = lambda function: SimpleNamespace(status="passed")
+def my_uncertainty_loss(mlm, task, log_variances):
     return 0, 0"""
 
 
@@ -363,12 +364,12 @@ def delete_checks(notebook):
     return notebook
 
 
-SUBMISSIONS = {  # student: what is handed in, points for 06.1 to 06.5
-    "full": (lambda nb: answer(nb, {**RIGHT, "06.1": WARNS}), [1, 2, 3, 2, 3]),
-    "empty": (lambda nb: nb, [0, 0, 0, 0, 0]),
-    "wrong": (lambda nb: answer(nb, {**RIGHT, "06.2": STACKED, "06.3": RAISES}), [1, 0, 0, 2, 3]),
-    "tampered": (tamper, [0, 2, 0, 0, 0]),
-    "deleted": (delete_checks, [1, 2, 3, 2, 3]),
+SUBMISSIONS = {  # student: what is handed in, points for 06.1 to 06.3
+    "full": (lambda nb: answer(nb, {**RIGHT, "06.1": WARNS}), [3, 2, 3]),
+    "empty": (lambda nb: nb, [0, 0, 0]),
+    "wrong": (lambda nb: answer(nb, {**RIGHT, "06.2": GAMMA, "06.3": RAISES}), [3, 0, 0]),
+    "tampered": (tamper, [0, 2, 0]),
+    "deleted": (delete_checks, [3, 2, 3]),
 }
 
 

@@ -11,6 +11,7 @@ import torch
 
 from bift_utils.masking import zoo
 from bift_utils.masking.tokens import MaskingConfig
+from bift_utils.models.joint import small_bert
 
 KNOWN_EQUAL: dict[str, dict[str, str]] = {
     "check_mask_tokens": {
