@@ -186,8 +186,12 @@ def ratios(rng):
 
 def step(rng):
     rows, length = rng.randrange(1, 4), rng.randrange(2, 6)
-    mask = torch.tensor([[1] * real + [0] * (length - real)
-                         for real in (rng.randrange(1, length + 1) for _ in range(2 * rows))])
+    mask = torch.tensor(
+        [
+            [1] * real + [0] * (length - real)
+            for real in (rng.randrange(1, length + 1) for _ in range(2 * rows))
+        ]
+    )
     tokens = torch.tensor([[rng.randrange(5) for _ in range(length)] for _ in range(2 * rows)])
     blanks = torch.tensor([[rng.randrange(3) == 0 for _ in range(length)] for _ in range(rows)])
     blanks = torch.cat([torch.zeros_like(blanks), blanks & (mask[rows:] == 1)])
@@ -201,7 +205,7 @@ def step(rng):
         batch["labels"] = torch.full_like(batch["labels"], -100)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(rng.randrange(100))
-        model = small_bert(5, 6, width=4, layers=1)
+        model = small_bert(5, 6, width=4, layers=1).double()  # so that equal is equal
     return model, torch.optim.SGD(model.parameters(), lr=1.0), batch, weight
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 import wrong_answers
 from exercises import CHECKS, define, exercises
+from IPython.core.interactiveshell import InteractiveShell
 from scipy import stats
 from wrong_answers.masking import RIGHT_MASKERS
 
@@ -67,9 +68,11 @@ def test_each_exercise_has_eight_wrong_answers_and_four_unusual_right_ones(check
     assert len([right for right, _ in RIGHT if right == name]) >= 4
 
 
-def test_the_outcome_is_printed(capsys):
-    CHECKS["check_decaying_weight"](lambda t, a, b, n: None)
+def test_the_outcome_is_printed_once(capsys):
+    result = CHECKS["check_decaying_weight"](lambda t, a, b, n: None)
     assert capsys.readouterr().out.startswith("✗ Exercise 06.2: failed\n  Your function returned")
+    shown = InteractiveShell.instance().display_formatter.format(result)
+    assert shown == ({}, {})  # at the end of a cell
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

@@ -52,6 +52,9 @@ class CheckResult:
         text = f"{mark} Exercise {self.exercise}: {self.status}"
         return f"{text}\n  {self.message}" if self.message else text
 
+    def _ipython_display_(self) -> None:
+        """Show nothing at the end of a cell: the check has printed it already."""
+
 
 def _is_ellipsis(node: ast.expr | None) -> bool:
     return isinstance(node, ast.Constant) and node.value is ...
