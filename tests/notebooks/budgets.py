@@ -1,8 +1,8 @@
 """What each notebook takes under nbval: seconds, peak memory, and the share of compared cells.
 
 A pytest plugin (the top folder's `conftest.py` registers it). It prints a table after the run, and
-with `pytest --readme` writes the same numbers into the README's table. What is past its budget is
-marked there and never fails a test: a busy machine is no fault of a notebook.
+with `pytest --measured` writes the same numbers into the table of CONTRIBUTING.md. What is past its
+budget is marked there and never fails a test: a busy machine is no fault of a notebook.
 """
 
 import re
@@ -16,10 +16,10 @@ import nbformat
 SECONDS, LONGER = 75, {"07": 90, "09": 90}  # of one notebook, with nothing else running
 GIGABYTES = 2.5
 ALL_NOTEBOOKS, ALL_TESTS = 600, 1080  # seconds: all notebooks together, and pytest as a whole
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "CONTRIBUTING.md"
 SANITIZE = Path(__file__).parent / "sanitize.cfg"
-BEGIN, END = "<!-- measured: pytest --readme -->", "<!-- end -->"
-ROW = re.compile(r"(\| \[[^]]*\]\(notebooks/(\w+)\.ipynb\) \|[^|]*\|).*")
+BEGIN, END = "<!-- measured: pytest --measured -->", "<!-- end -->"
+ROW = re.compile(r"(\| \[[^]]*\]\(notebooks/(\w+)\.ipynb\) \|).*")
 IGNORED = "nbval-ignore-output"
 
 
@@ -81,15 +81,15 @@ def table(measured: dict[str, Measured], total: float) -> list[str]:
     return lines
 
 
-def fill_readme(text: str, measured: dict[str, Measured]) -> str:
-    """Return the README with the last three columns of the notebooks measured, and their sum.
+def fill_page(text: str, measured: dict[str, Measured]) -> str:
+    """Return the page with the columns of the notebooks measured, and their sum.
 
     Rows of notebooks that were not measured stay; the sum is written when all were.
     """
     before, found, rest = text.partition(BEGIN)
     rows, closed, after = rest.partition(END)
     if not (found and closed):
-        raise ValueError(f"The README has no table between {BEGIN} and {END}; put them back.")
+        raise ValueError(f"The page has no table between {BEGIN} and {END}; put them back.")
 
     def fill(match):
         one = measured.get(match[2])
@@ -99,15 +99,15 @@ def fill_readme(text: str, measured: dict[str, Measured]) -> str:
     rows = ROW.sub(fill, rows)
     if names and set(names) <= set(measured):
         minutes = sum(measured[name].seconds for name in names) / 60
-        rows = re.sub(r"\| All together \|.*", f"| All together | | {minutes:.1f} min | | |", rows)
+        rows = re.sub(r"\| All together \|.*", f"| All together | {minutes:.1f} min | | |", rows)
     return before + BEGIN + rows + END + after
 
 
 class Budgets:
     """The hooks: as a plugin they see every notebook, wherever it lies."""
 
-    def __init__(self, readme: Path | None = None):
-        self.readme, self.start = readme, time.perf_counter()
+    def __init__(self, page: Path | None = None):
+        self.page, self.start = page, time.perf_counter()
         self.measured: dict[str, Measured] = {}
 
     def pytest_collection_modifyitems(self, items):
@@ -133,18 +133,18 @@ class Budgets:
             terminalreporter.section("notebooks against their budgets")
             for line in table(self.measured, time.perf_counter() - self.start):
                 terminalreporter.line(line)
-        if self.readme:
-            text = fill_readme(self.readme.read_text(encoding="utf-8"), self.measured)
-            self.readme.write_text(text, encoding="utf-8")
+        if self.page:
+            text = fill_page(self.page.read_text(encoding="utf-8"), self.measured)
+            self.page.write_text(text, encoding="utf-8")
 
 
 def pytest_addoption(parser):
     parser.addoption(
-        "--readme", action="store_true", help="write what the notebooks took into README.md"
+        "--measured", action="store_true", help="write what the notebooks took into CONTRIBUTING.md"
     )
 
 
 def pytest_configure(config):
     config.option.nbval_sanitize_with = str(SANITIZE)  # whatever folder pytest was started in
-    readme = README if config.getoption("--readme") else None
-    config.pluginmanager.register(Budgets(readme), "budgets-of-notebooks")
+    page = PAGE if config.getoption("--measured") else None
+    config.pluginmanager.register(Budgets(page), "budgets-of-notebooks")

@@ -1,4 +1,4 @@
-"""The table of what notebooks take: its arithmetic, its warnings, and the README that shows it."""
+"""The table of what notebooks take: its arithmetic, its warnings, and the page that shows it."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import budgets
 import nbformat
 import pytest
-from budgets import BEGIN, END, README, Measured, fill_readme, peak_memory, share_compared, table
+from budgets import BEGIN, END, PAGE, Measured, fill_page, peak_memory, share_compared, table
 
 CODE, NOTE = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell
 
@@ -34,34 +34,34 @@ TEXT = f"""Before
 {BEGIN}
 | | question | time | memory | compared |
 |---|---|---|---|---|
-| [01 First](notebooks/01_first.ipynb) | Why? | – | – | – |
-| [02 Second](notebooks/02_second.ipynb) | How? | 9 s | 0.5 GB | 88 % |
+| [01 First](notebooks/01_first.ipynb) | – | – | – |
+| [02 Second](notebooks/02_second.ipynb) | 9 s | 0.5 GB | 88 % |
 | 03 Third | When? | in preparation | | |
-| All together | | 1.0 min | | |
+| All together | 1.0 min | | |
 {END}
 | [01 First](notebooks/01_first.ipynb) | elsewhere | stays | stays | stays |
 """
 
 
-def test_the_readme_gets_the_measured_rows_and_the_sum_when_all_were_measured():
+def test_the_page_gets_the_measured_rows_and_the_sum_when_all_were_measured():
     measured = {"01_first": Measured(30, 10**9, 1.0)}
-    text = fill_readme(TEXT, measured)
+    text = fill_page(TEXT, measured)
     changed = [(a, b) for a, b in zip(TEXT.split("\n"), text.split("\n"), strict=True) if a != b]
-    new = "| [01 First](notebooks/01_first.ipynb) | Why? | 30 s | 1.0 GB | 100 % |"
+    new = "| [01 First](notebooks/01_first.ipynb) | 30 s | 1.0 GB | 100 % |"
     assert [b for _, b in changed] == [new]
-    text = fill_readme(text, {**measured, "02_second": Measured(60, None, 0.5)})
-    assert "| How? | 60 s | – | 50 % |" in text
-    assert "| All together | | 1.5 min | | |" in text
+    text = fill_page(text, {**measured, "02_second": Measured(60, None, 0.5)})
+    assert "| 60 s | – | 50 % |" in text
+    assert "| All together | 1.5 min | | |" in text
     with pytest.raises(ValueError, match="no table between .* put them back"):
-        fill_readme(TEXT.replace(END, ""), {})
+        fill_page(TEXT.replace(END, ""), {})
 
 
-def test_our_readme_has_a_row_for_each_notebook():
-    names = sorted(path.stem for path in (README.parent / "notebooks").glob("*.ipynb"))
-    text = fill_readme(README.read_text(encoding="utf-8"), {n: Measured(7, 0, 1) for n in names})
+def test_our_page_has_a_row_for_each_notebook():
+    names = sorted(path.stem for path in (PAGE.parent / "notebooks").glob("*.ipynb"))
+    text = fill_page(PAGE.read_text(encoding="utf-8"), {n: Measured(7, 0, 1) for n in names})
     assert text.count(" | 7 s | 0.0 GB | 100 % |") == len(names)
     minutes = f"{len(names) * 7 / 60:.1f} min"
-    assert re.search(rf"\| All together \| \| {minutes} \|", text)
+    assert re.search(rf"\| All together \| {minutes} \|", text)
 
 
 def test_the_share_counts_code_that_is_compared(tmp_path):

@@ -10,7 +10,7 @@ from bift_utils.commands.course.notebooks import find_notebooks
 
 ROOT = Path(__file__).parents[2]
 EXISTING = {id: path.name for id, path in find_notebooks(ROOT / "notebooks").items()}
-ROW = re.compile(r"^\| \W*(\d\db?) .*$", re.MULTILINE)
+ROW = re.compile(r"^\| \W*(\d\db?)\b.*$", re.MULTILINE)
 
 
 def read_map(name):

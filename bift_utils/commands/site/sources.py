@@ -123,21 +123,27 @@ def move_links(
     return LINK.sub(move, text)
 
 
+def describe(path: Path) -> tuple[str, str, int]:
+    """Return title, question and study time in minutes, as a notebook's first cell says them."""
+    first = source(unstamp_notebook(read_notebook(path))["cells"][0])
+    title = re.match(r"# (.*)", first)
+    question = re.search(r"^\*\*Question\.\*\* (.*)$", first, flags=re.M)
+    minutes = re.search(r"\*Time: (\d+) minutes", first)
+    if not (title and question and minutes):
+        raise CourseError(
+            f"The first cell of {path.name} should have a title, a line that begins with "
+            "**Question.** and one that begins with *Time: NN minutes."
+        )
+    return title[1], question[1], int(minutes[1])
+
+
 def series_map(notebooks: dict[str, Path], pdf: bool) -> str:
     """Return the table of notebooks, as their first cells describe them: question and time."""
     titles = ["notebook", "question", "study time", *(["on paper"] if pdf else [])]
     rows = [titles, ["---"] * len(titles)]
     for path in notebooks.values():
-        first = source(unstamp_notebook(read_notebook(path))["cells"][0])
-        title = re.match(r"# (.*)", first)
-        question = re.search(r"^\*\*Question\.\*\* (.*)$", first, flags=re.M)
-        minutes = re.search(r"\*Time: (\d+) minutes", first)
-        if not (title and question and minutes):
-            raise CourseError(
-                f"The first cell of {path.name} should have a title, a line that begins with "
-                "**Question.** and one that begins with *Time: NN minutes."
-            )
-        row = [f"[{title[1]}](notebooks/{path.name})", question[1], f"{minutes[1]} min"]
+        title, question, minutes = describe(path)
+        row = [f"[{title}](notebooks/{path.name})", question, f"{minutes} min"]
         row = [text.replace("|", "\\|") for text in row]  # P(word | the rest) is one cell
         if pdf:
             row.append(f'<a href="pdf/{path.stem}.pdf">PDF</a>')
