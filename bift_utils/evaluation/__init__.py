@@ -16,7 +16,9 @@ from bift_utils.evaluation.baselines import (
 )
 from bift_utils.evaluation.calibration import (
     ReliabilityBins,
+    at_temperature,
     expected_calibration_error,
+    fit_temperature,
     reliability_bins,
 )
 from bift_utils.evaluation.counts import kl_by_count, losses_by_share
@@ -99,6 +101,7 @@ __all__ = [
     "answer_each",
     "at_blanks",
     "at_labels",
+    "at_temperature",
     "bag_of_words_probabilities",
     "batch_cosines",
     "binary_counter",
@@ -115,6 +118,7 @@ __all__ = [
     "expected_calibration_error",
     "f1_gap_interval",
     "fill_blank",
+    "fit_temperature",
     "for_all_rows",
     "forward_flops",
     "frozen_vectors",

@@ -3,6 +3,7 @@
 Only the top answer of each row is judged (top-label calibration). Shapes: N answers, K classes.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -69,6 +70,39 @@ def expected_calibration_error(probabilities, labels, bins: int = 10) -> float:
     confidence, accuracy, count = reliability_bins(probabilities, labels, bins)
     gap = (confidence - accuracy).abs().nan_to_num(0.0)
     return float((gap * count).sum() / count.sum())
+
+
+def fit_temperature(probabilities, labels) -> float:
+    """Return the temperature T at which softmax(log p / T) has the lowest loss; T > 1 tames.
+
+    Args:
+        probabilities: (N, K), of validation texts.
+        labels: (N,), their classes.
+
+    Returns:
+        T, from 0.05 to 20.
+
+    Source: Guo et al. 2017, section 4.2. Introduced in notebook 07.
+    """
+    from scipy.optimize import minimize_scalar
+
+    rows, answers = _check(probabilities, labels, 1)
+
+    def loss(log_temperature: float) -> float:
+        scaled = at_temperature(rows, math.exp(log_temperature))
+        right = scaled[torch.arange(len(answers)), answers]
+        return -float(right.clamp(min=1e-300).log().mean())
+
+    limit = math.log(20.0)
+    return math.exp(minimize_scalar(loss, bounds=(-limit, limit), method="bounded").x)
+
+
+def at_temperature(probabilities: Tensor, temperature: float) -> Tensor:
+    """Return softmax(log p / T), (N, K): the same order of classes, more or less certain.
+
+    Introduced in notebook 07.
+    """
+    return (probabilities.double().clamp(min=1e-12).log() / temperature).softmax(-1)
 
 
 def _check(probabilities, labels, bins: int) -> tuple[Tensor, Tensor]:

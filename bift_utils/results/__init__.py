@@ -1,6 +1,6 @@
 """The tables of the long runs, each beside the module that reads it."""
 
-from bift_utils.results import exact, grid, labels, rates
+from bift_utils.results import exact, grid, labels, methods, rates
 from bift_utils.results.files import result_file
 from bift_utils.results.rows import ResultRows
 
@@ -9,6 +9,7 @@ __all__ = [
     "exact",
     "grid",
     "labels",
+    "methods",
     "rates",
     "result_file",
 ]

@@ -5,6 +5,7 @@ checkpoint with each λ and each seed, beside bag-of-words and the majority clas
 Four larger studies have names, and a --help each:
 `python -m bift_utils.commands.study grid OUTPUT.csv` (notebook 06: λ, schedules, sharing, input),
 `python -m bift_utils.commands.study labels OUTPUT.csv` (notebook 07: methods × labels),
+`python -m bift_utils.commands.study methods OUTPUT.csv PHASE` (the same, repaired),
 `python -m bift_utils.commands.study exact OUTPUT.csv` (notebook 07: both heads against exact),
 `python -m bift_utils.commands.study rates OUTPUT.csv` (notebook 09: which share to hide).
 A row that is already in OUTPUT.csv is not run again, so a killed study goes on where it was.
@@ -18,6 +19,7 @@ from bift_utils.commands.study.comparison import run_comparison
 from bift_utils.commands.study.exact import run_exact_grid
 from bift_utils.commands.study.grid import run_grid
 from bift_utils.commands.study.labels import METHODS, SIZES, run_label_efficiency
+from bift_utils.commands.study.methods import PHASES, run_methods
 from bift_utils.commands.study.rates import run_rates
 from bift_utils.languages.experiment import WIDTHS
 from bift_utils.results.rates import LENGTHS
@@ -67,6 +69,18 @@ def parse_labels(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def parse_methods(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line of the study of methods."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bift_utils.commands.study methods", description=LABELS
+    )
+    parser.add_argument("output", type=Path, help="CSV to write or to go on with")
+    parser.add_argument("phase", choices=PHASES, help="what to run; `tuning` comes first")
+    parser.add_argument("--checkpoint", default="bift-mini")
+    parser.add_argument("--precision", choices=PRECISIONS, default="bf16")
+    return parser.parse_args(arguments)
+
+
 def parse_exact(arguments: list[str]) -> argparse.Namespace:
     """Read the command line of the exact experiment."""
     parser = argparse.ArgumentParser(
@@ -113,6 +127,7 @@ def add_common(parser: argparse.ArgumentParser, rate: bool = True) -> None:
 NAMED = {
     "grid": (parse_grid, run_grid),
     "labels": (parse_labels, run_label_efficiency),
+    "methods": (parse_methods, run_methods),
     "exact": (parse_exact, run_exact_grid),
     "rates": (parse_rates, run_rates),
 }

@@ -1,0 +1,373 @@
+"""The study of notebook 07: methods × numbers of labels × seeds on Rotten Tomatoes, one row a run.
+
+The design, written down before the test part was read, is docs/study.md. In short: every run is
+annealed to its own budget in passes over its labelled sentences; a recipe (rate, passes, λ) is
+chosen once for each size, six tries for plain and for joint alike, by the validation loss of five
+tuning seeds; the test part is read by fresh seeds only. The shipped table comes from
+
+    python -m bift_utils.commands.study methods TABLE.csv PHASE
+
+with each phase of `PHASES`, in that order.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas
+import torch
+from tqdm.auto import tqdm
+
+from bift_utils.commands.study.label_runs import (
+    LabelledAndText,
+    loader_flops,
+    measure,
+    neural_probabilities,
+)
+from bift_utils.data.batches import EncodedTexts, batches_by_length, encode_texts
+from bift_utils.data.texts import LabelledTexts, load_reviews, split_texts
+from bift_utils.evaluation.baselines import (
+    bag_of_words_probabilities,
+    frozen_vectors,
+    nbsvm_probabilities,
+    probe_probabilities,
+)
+from bift_utils.evaluation.calibration import at_temperature, fit_temperature
+from bift_utils.evaluation.flops import FlopMeter
+from bift_utils.evaluation.metrics import classification_metrics, evaluate_sequence
+from bift_utils.masking.collators import SequenceCollator
+from bift_utils.models.checkpoints import (
+    find_checkpoint,
+    load_model,
+    load_tokenizer,
+    save_checkpoint,
+)
+from bift_utils.results.methods import (
+    ALL,
+    FRESH_SEEDS,
+    KEY,
+    MORE_SEEDS,
+    PASSES,
+    TRIES,
+    TUNING_SEEDS,
+    choose_recipe,
+    draw_labelled,
+    pack_scores,
+    store_scores,
+)
+from bift_utils.results.rows import ResultRows
+from bift_utils.runtime import environment_report, get_device, set_seed
+from bift_utils.training.loop import train
+from bift_utils.training.options import TrainingConfig
+
+TRAINED = ("plain", "plain, same FLOPs", "joint", "joint, task-only finish", "alternating", "TAPT")
+UNTRAINED = ("frozen", "TAPT, frozen", "NBSVM", "TF-IDF")
+METHODS = (*TRAINED, *UNTRAINED)
+BATCH = 32
+LOOK = {32: 6, 128: 6, 512: 6, 2048: 24, ALL: 48}  # updates between two looks at validation
+ADAPTING_PASSES = 10  # of TAPT over the pool
+FINISH = 3  # a task-only finish takes one of so many parts of the updates
+STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # C of the frozen probe
+NBSVM_STRENGTHS, TF_IDF_STRENGTHS = (0.1, 1.0, 10.0), (1.0, 4.0, 16.0, 64.0)
+MOST_VALIDATION = 512
+MEASURED = (
+    "task_updates", "mlm_updates", "best_update", "strength",
+    "validation_accuracy", "validation_loss", "temperature",
+    *(f"{part}_{name}" for part in ("test", "scaled") for name in ("accuracy", "loss", "ece")),
+    "tokens", "flops", "seconds",
+)  # fmt: skip
+COLUMNS = (
+    *KEY, "train_texts", "validation_texts", *MEASURED, "device", "torch", "transformers",
+)  # fmt: skip
+
+
+class Material:
+    """What one run reads: `labels` sentences of which a quarter, at most 512, validates.
+
+    Args:
+        study: the texts and the tokenizer.
+        labels: how many sentences have a label.
+        seed: which ones.
+    """
+
+    def __init__(self, study: "Study", labels: int, seed: int):
+        chosen = draw_labelled(study.pool.labels, labels, seed)
+        held_out = min(labels // 4, MOST_VALIDATION)
+        self.validation, self.train = (
+            study.encode(study.pool.take(part)) for part in (chosen[:held_out], chosen[held_out:])
+        )
+        self.asked = {"validation": self.validation}  # what is scored when a run is over
+        if seed not in TUNING_SEEDS:
+            self.asked["test"] = study.test
+
+    def updates(self, passes: float) -> int:
+        """Return how many batches make so many passes over the training sentences."""
+        known = len(self.train[0])
+        return max(1, round(passes * known / min(BATCH, known)))
+
+
+class Study:
+    """The texts, read and tokenised once, and the checkpoints.
+
+    Args:
+        checkpoint: name of the encoder.
+        adapted: folder of the encoder after TAPT, made if it is not there.
+    """
+
+    def __init__(self, checkpoint: str, adapted: Path):
+        self.checkpoint, self.adapted = checkpoint, adapted
+        self.tokenizer = load_tokenizer(checkpoint)
+        weights = find_checkpoint(checkpoint) / "model.safetensors"
+        self.digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
+        parts = split_texts(load_reviews("rotten_tomatoes"), seed=0)
+        pool = [parts[name] for name in ("train", "validation")]
+        self.pool = LabelledTexts(
+            [text for part in pool for text in part.texts],
+            [label for part in pool for label in part.labels],
+        )
+        self.test = self.encode(parts["test"])
+        self.text = self.encode(self.pool)[1]
+
+    def encode(self, texts: LabelledTexts) -> tuple[LabelledTexts, EncodedTexts]:
+        return texts, encode_texts(self.tokenizer, texts.texts, texts.labels)
+
+    def model(self, method: str, dropout: float = 0.1):
+        """Load the checkpoint that a method starts from; TAPT's is trained once and kept."""
+        if not method.startswith("TAPT"):
+            return load_model(self.checkpoint, pooling="mean", dropout=dropout).to(get_device())
+        folder = self.adapted / self.digest
+        if not folder.exists():
+            set_seed(0)
+            model = load_model(self.checkpoint, pooling="mean", dropout=0.1).to(get_device())
+            updates = round(ADAPTING_PASSES * len(self.pool) / BATCH)
+            loader = LabelledAndText(self.test[1], self.text, self.tokenizer, updates, BATCH)
+            train(model, loader, TrainingConfig(mlm_weight=1.0, epochs=1)).check_whole()
+            partial = folder.with_name(f"{folder.name}.partial")
+            save_checkpoint(model, self.tokenizer, partial)
+            partial.rename(folder)
+        return load_model(folder, pooling="mean", dropout=dropout).to(get_device())
+
+
+def train_method(study: Study, material: Material, row: dict) -> tuple[dict, dict]:
+    """Train with the method and recipe of a row; return what it took and P(class), by part."""
+    set_seed(row["seed"])
+    method, weight = row["method"], row["mlm_weight"]
+    model = study.model(method)
+    labelled, updates = material.train[1], material.updates(row["passes"])
+
+    def loader(updates: int) -> LabelledAndText:
+        return LabelledAndText(
+            labelled, study.text, study.tokenizer, updates, BATCH, seed=row["seed"]
+        )
+
+    if method == "plain, same FLOPs":  # as the joint run of so many passes
+        joint = loader_flops(model.config, loader(updates), 1)
+        updates = round(
+            updates * joint / loader_flops(model.config, loader(updates), 1, text=False)
+        )
+    finish = method == "joint, task-only finish"
+    config = TrainingConfig(
+        mlm_weight=weight,
+        epochs=FINISH - 1 if finish else 1,
+        finish_epochs=int(finish),
+        schedule="alternating" if method == "alternating" else "simultaneous",
+        learning_rate=row["learning_rate"],
+        precision=row["precision"],
+        evaluations_per_epoch=_looks(updates, row["labels"], FINISH if finish else 1),
+    )
+    batches, _ = batches_by_length(material.validation[1], SequenceCollator(study.tokenizer), 64)
+
+    def evaluate(model) -> dict[str, float]:
+        return {"loss": evaluate_sequence(model, batches)["loss"]}
+
+    with FlopMeter(model) as meter:
+        history = train(model, loader(updates // FINISH if finish else updates), config, evaluate)
+    history.check_whole()
+    found = {
+        "task_updates": history.count("task") + history.count("joint"),
+        "mlm_updates": history.count("mlm") + history.count("joint"),
+        "best_update": history.best_step,
+        "tokens": meter.tokens,
+        "flops": meter.flops,
+    }
+    return found, {
+        name: neural_probabilities(model, study.tokenizer, encoded)
+        for name, (_, encoded) in material.asked.items()
+    }
+
+
+def _looks(updates: int, labels: int, stages: int) -> int:
+    return max(1, round(updates / stages / LOOK[labels]))
+
+
+def probe_frozen(study: Study, material: Material, row: dict) -> tuple[dict, dict]:
+    """Fit logistic regression on the mean vectors of an encoder that stays as it is."""
+    model, vectors = study.model(row["method"], dropout=0.0), {}
+    for name, (_, encoded) in {"train": material.train, **material.asked}.items():
+        batches, back = batches_by_length(encoded, SequenceCollator(study.tokenizer), 64)
+        vectors[name] = frozen_vectors(model, batches)[back]
+    labels = {name: getattr(material, name)[0].labels for name in ("train", "validation")}
+    return {}, probe_probabilities(vectors, labels, STRENGTHS)
+
+
+def count_characters(study: Study, material: Material, row: dict) -> tuple[dict, dict]:
+    """Fit logistic regression on TF-IDF of words and pairs, or of characters, by validation."""
+    known, best = material.train[0], float("inf")
+    asked = {name: texts for name, (texts, _) in material.asked.items()}
+    every = [text for texts in asked.values() for text in texts.texts]
+    sizes = [len(texts) for texts in asked.values()]
+    kept: tuple[dict, dict] = {}, {}
+    for characters in (False, True):
+        for strength in TF_IDF_STRENGTHS:
+            rows = bag_of_words_probabilities(
+                known.texts, known.labels, every, strength, characters
+            )
+            parts = dict(zip(asked, rows.split(sizes), strict=True))
+            loss = classification_metrics(parts["validation"], asked["validation"].labels)["loss"]
+            if loss < best:
+                kept, best = ({"strength": strength}, parts), loss
+    return kept
+
+
+def count_words(study: Study, material: Material, row: dict) -> tuple[dict, dict]:
+    """Fit NBSVM, its strength chosen on the validation sentences."""
+    known, best = material.train[0], float("inf")
+    asked = {name: texts for name, (texts, _) in material.asked.items()}
+    kept: tuple[dict, dict] = {}, {}
+    for strength in NBSVM_STRENGTHS:
+        parts = {
+            name: nbsvm_probabilities(known.texts, known.labels, texts.texts, strength)
+            for name, texts in asked.items()
+        }
+        loss = classification_metrics(parts["validation"], asked["validation"].labels)["loss"]
+        if loss < best:
+            kept, best = ({"strength": strength}, parts), loss
+    return kept
+
+
+RUNNERS = {
+    **dict.fromkeys(TRAINED, train_method), "frozen": probe_frozen, "TAPT, frozen": probe_frozen,
+    "NBSVM": count_words, "TF-IDF": count_characters,
+}  # fmt: skip
+
+
+def run_one(study: Study, row: dict) -> tuple[dict, dict[str, torch.Tensor]]:
+    """Run one method once; return the measured columns of its row, and its packed scores."""
+    material = Material(study, row["labels"], row["seed"])
+    started = time.perf_counter()
+    found, probabilities = RUNNERS[row["method"]](study, material, row)
+    answers = material.validation[0].labels
+    kept = classification_metrics(probabilities["validation"], answers)
+    found |= {f"validation_{name}": round(kept[name], 5) for name in ("accuracy", "loss")}
+    if "test" in probabilities:
+        temperature = fit_temperature(probabilities["validation"], answers)
+        scaled = at_temperature(probabilities["test"], temperature)
+        found |= {"temperature": round(temperature, 4)}
+        found |= measure(probabilities["test"], study.test[0].labels, "test")
+        found |= measure(scaled, study.test[0].labels, "scaled")
+    found |= {"train_texts": len(material.train[0]), "validation_texts": len(answers)}
+    found["seconds"] = round(time.perf_counter() - started, 1)
+    packed = {name: pack_scores(rows) for name, rows in probabilities.items()}
+    rows = packed["validation"]  # all runs' are as long, for one array; the rest is no sentence
+    packed["validation"] = torch.nn.functional.pad(rows, (0, MOST_VALIDATION - len(rows)))
+    return found, packed
+
+
+def tuning(rows) -> Iterator[dict]:
+    """Yield the runs by which the recipes are chosen."""
+    for labels, passes in PASSES.items():
+        for method, tries in TRIES.items():
+            for rate, weight in tries:
+                for count in passes:
+                    for seed in TUNING_SEEDS:
+                        yield _cell(method, labels, seed, count, rate, weight)
+
+
+def _cell(method, labels, seed, passes=0.0, rate=0.0, weight=0.0) -> dict:
+    return {
+        "method": method, "labels": labels, "seed": seed,
+        "passes": float(passes), "learning_rate": rate, "mlm_weight": weight,
+    }  # fmt: skip
+
+
+def chosen(
+    rows, method: str, labels: int, seed: int, of: int | None = None, passes: float | None = None
+) -> dict:
+    """Return a run of a method with the recipe that was chosen for it, or `of` another size."""
+    if method in UNTRAINED:
+        return _cell(method, labels, seed)
+    plain, joint = (choose_recipe(rows, name, of or labels) for name in ("plain", "joint"))
+    recipe = plain if method in ("plain", "TAPT") else joint
+    if method == "plain, same FLOPs":  # the rate is plain's, the budget that of joint
+        recipe = {**plain, "passes": joint["passes"]}
+    recipe = recipe if passes is None else {**recipe, "passes": passes}
+    return {**_cell(method, labels, seed), **recipe}
+
+
+def methods(rows) -> Iterator[dict]:
+    """Yield all methods at three sizes, seed by seed."""
+    for seed in FRESH_SEEDS:
+        for labels in PASSES:
+            for method in METHODS:
+                yield chosen(rows, method, labels, seed)
+
+
+def more(rows) -> Iterator[dict]:
+    """Yield more seeds at 128 labels, where ten do not settle the difference."""
+    for seed in MORE_SEEDS:
+        for method in ("frozen", "joint", "plain", "TAPT, frozen"):
+            yield chosen(rows, method, 128, seed)
+
+
+def passes(rows) -> Iterator[dict]:
+    """Yield plain and joint at 512 labels, over the number of passes."""
+    for seed in FRESH_SEEDS:
+        for count in (1.5, 3, 6, 12, 24):
+            for method in ("plain", "joint"):
+                yield chosen(rows, method, 512, seed, passes=float(count))
+
+
+def all_labels(rows) -> Iterator[dict]:
+    """Yield runs with all labels, their rate and λ chosen at 2,048."""
+    for seed in list(FRESH_SEEDS)[:5]:
+        for method in UNTRAINED:
+            yield _cell(method, ALL, seed)
+        for count in (1.5, 4.0):
+            for method in ("plain", "joint"):
+                yield chosen(rows, method, ALL, seed, of=2048, passes=count)
+
+
+def few_labels(rows) -> Iterator[dict]:
+    """Yield runs with 32 labels and a fixed 60 updates: too few sentences to choose by."""
+    for seed in range(26):
+        for method in ("frozen", "NBSVM"):
+            yield _cell(method, 32, seed)
+        for method in ("plain", "joint"):
+            yield chosen(rows, method, 32, seed, of=128, passes=60.0)
+
+
+PHASES = {
+    "tuning": tuning, "methods": methods, "more": more, "passes": passes, "all": all_labels,
+    "few": few_labels,
+}  # fmt: skip
+
+
+def run_methods(options) -> None:
+    """Run what is missing of a phase in `options.output`; scores lie beside it in an `.npz`."""
+    results = ResultRows(options.output, COLUMNS, KEY)
+    study = Study(options.checkpoint, options.output.with_suffix(""))
+    machine = environment_report()
+    about = {name: machine[name] for name in ("device", "torch", "transformers")}
+    common = {
+        "checkpoint": options.checkpoint, "digest": study.digest, "precision": options.precision,
+    }  # fmt: skip
+    rows = pandas.read_csv(options.output)
+    for cell in tqdm(list(PHASES[options.phase](rows)), unit="run"):
+        row = {**common, **cell}
+        if row not in results:
+            found, scores = run_one(study, row)
+            # before the row: a run whose row is there has its scores, wherever it is killed
+            if "test" in scores:
+                store_scores(options.output.with_suffix(".npz"), row, scores)
+            results.append({**row, **found, **about})

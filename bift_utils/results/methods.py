@@ -1,0 +1,256 @@
+"""Read the study of notebook 07: a method's runs by seed, and one method minus another.
+
+What the models answered, sentence by sentence, lies in an `.npz` beside the table. Shapes: S seeds,
+N sentences.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy
+import pandas
+import torch
+from torch import Tensor
+
+from bift_utils.data.texts import load_reviews, split_texts
+from bift_utils.results.files import result_file
+from bift_utils.runtime import make_generator
+
+ALL = 7250  # labelled sentences outside the test part
+FRESH_SEEDS, MORE_SEEDS = range(10), range(10, 60)
+TUNING_SEEDS = range(100, 105)  # choose the recipes, and never read the test part
+PASSES = {128: (4.0, 12.0, 36.0), 512: (1.5, 4.0, 12.0), 2048: (1.5, 4.0, 12.0)}
+TRIES = {  # (learning rate, λ), each with three numbers of passes
+    "plain": ((1.5e-4, 0.0), (3e-4, 0.0)),
+    "joint": ((3e-4, 0.1), (3e-4, 0.5)),
+}
+OPPONENTS = ("frozen", "plain", "plain, same FLOPs", "TAPT", "TAPT, frozen", "NBSVM", "TF-IDF")
+RECIPE = ("passes", "learning_rate", "mlm_weight")
+KEY = ("method", "labels", "seed", *RECIPE, "checkpoint", "digest", "precision")
+SCORE_STEP = 0.05  # stored log-odds have this precision
+
+
+def draw_labelled(classes: Sequence[int], labels: int, seed: int) -> list[int]:
+    """Return the indices of n sentences, both classes alike; n = all takes everything.
+
+    With the same seed a larger set holds the smaller.
+
+    Args:
+        classes: the class, 0 or 1, of each sentence that may be drawn.
+        labels: n.
+        seed: of the draw.
+
+    Introduced in notebook 07.
+    """
+    order = torch.randperm(len(classes), generator=make_generator(seed, 20)).tolist()
+    if labels >= len(classes):
+        return order
+    by_class = [[i for i in order if classes[i] == y] for y in (0, 1)]
+    return [i for pair in zip(*by_class, strict=False) for i in pair][:labels]
+
+
+def load_methods() -> pandas.DataFrame:
+    """Return the shipped study as a pandas table, one row a run.
+
+    Introduced in notebook 07.
+    """
+    return pandas.read_csv(result_file("methods.csv"))
+
+
+def choose_recipe(table: pandas.DataFrame, method: str, labels: int) -> dict[str, float]:
+    """Return the recipe with the lowest mean validation loss over the tuning seeds.
+
+    Args:
+        table: finished runs; only those of the tuning seeds are looked at.
+        method: "plain" or "joint".
+        labels: their number.
+
+    Returns:
+        `passes`, `learning_rate` and `mlm_weight`.
+
+    Raises:
+        ValueError: not every try of every tuning seed is there.
+
+    Introduced in notebook 07.
+    """
+    runs = table[(table["method"] == method) & (table["labels"] == labels)]
+    runs = runs[runs["seed"].isin(TUNING_SEEDS)]
+    losses = runs.groupby(list(RECIPE))["validation_loss"].agg(["mean", "size"])
+    tries = len(TRIES[method]) * len(PASSES[labels])
+    if len(losses) < tries or (losses["size"] < len(TUNING_SEEDS)).any():
+        raise ValueError(
+            f"There are {len(runs)} tuning runs of {method!r} with {labels} labels; expected "
+            f"{tries * len(TUNING_SEEDS)}. Run the phase `tuning` to its end first."
+        )
+    return dict(zip(RECIPE, map(float, losses["mean"].idxmin()), strict=True))
+
+
+def runs(
+    table: pandas.DataFrame, method: str, labels: int, recipe: Mapping[str, float] | None = None
+) -> pandas.DataFrame:
+    """Return the runs of a method that read the test part, sorted by seed and indexed by it.
+
+    Args:
+        table: as `load_methods` returns it.
+        method: as the study names it.
+        labels: n.
+        recipe: what runs of other passes, rates or weights must have; None takes those with the
+            recipe that was chosen, where there are several.
+
+    Raises:
+        ValueError: the study has no such run, or runs of several recipes.
+
+    Introduced in notebook 07.
+    """
+    found = table[(table["method"] == method) & (table["labels"] == labels)]
+    found = found[~found["seed"].isin(TUNING_SEEDS)]
+    if recipe is None and method in TRIES and labels in PASSES:
+        recipe = choose_recipe(table, method, labels)
+    for name, value in (recipe or {}).items():
+        found = found[found[name] == value]
+    if found.empty:
+        raise ValueError(
+            f"There is no run of {method!r} with {labels} labels and {recipe or 'any recipe'}; "
+            f"expected a method out of {sorted(table['method'].unique())} and a number of labels "
+            f"out of {sorted(table['labels'].unique().tolist())}."
+        )
+    if found["seed"].duplicated().any():
+        raise ValueError(
+            f"There are runs of {method!r} with {labels} labels and several recipes: "
+            f"{found[list(RECIPE)].drop_duplicates().to_dict('records')}; expected one. Give it."
+        )
+    return found.sort_values("seed").set_index("seed")
+
+
+def differences(
+    table: pandas.DataFrame, labels: int, method: str, against: str, measure: str,
+    factor: float = 1.0,
+) -> list[float]:  # fmt: skip
+    """Return a measure of one method minus that of another, one number a seed that both have.
+
+    Args:
+        table: as `load_methods` returns it.
+        labels: n.
+        method, against: as the study names them.
+        measure: a column.
+        factor: what the differences are multiplied by; 100 makes points of shares.
+
+    Raises:
+        ValueError: they have fewer than two seeds in common.
+
+    Introduced in notebook 07.
+    """
+    ours, theirs = runs(table, method, labels)[measure], runs(table, against, labels)[measure]
+    found = (factor * (ours - theirs)).dropna().tolist()
+    if len(found) < 2:
+        raise ValueError(
+            f"{method!r} has seeds {list(ours.index)} and {against!r} has {list(theirs.index)}; "
+            "expected at least two in common. Without pairs there is no paired difference."
+        )
+    return found
+
+
+def strongest(table: pandas.DataFrame, labels: int) -> str:
+    """Return the opponent of joint training with the best mean validation accuracy.
+
+    Introduced in notebook 07.
+    """
+    seeds = list(FRESH_SEEDS)
+    means = {
+        method: runs(table, method, labels)["validation_accuracy"].reindex(seeds).mean()
+        for method in OPPONENTS
+        if method in set(table[table["labels"] == labels]["method"])
+    }
+    return max(means, key=means.__getitem__)
+
+
+def answers() -> Tensor:
+    """Return the true classes of the test sentences, (N,).
+
+    Introduced in notebook 07.
+    """
+    return torch.tensor(split_texts(load_reviews("rotten_tomatoes"), seed=0)["test"].labels)
+
+
+def correct(chosen: pandas.DataFrame, classes: Tensor) -> Tensor:
+    """Return which answers of each run to the test sentences were right, (S, N), as 0.0 and 1.0.
+
+    Args:
+        chosen: as `runs` returns it, of the shipped study.
+        classes: (N,), the true classes, from `answers`.
+
+    Introduced in notebook 07.
+    """
+    return ((stored_scores(chosen) > 0.5) == classes.bool()).double()
+
+
+def pack_scores(probabilities: Tensor) -> Tensor:
+    """Return the log-odds of class 1 as uint8, (N,), one byte a sentence; see `unpack_scores`.
+
+    Introduced in notebook 07.
+    """
+    log_odds = torch.logit(probabilities[:, 1].double(), eps=1e-9)
+    steps = ((log_odds / SCORE_STEP).ceil() - 1).clamp(-128, 127)  # a tie counts as class 0
+    return (steps + 128).to(torch.uint8)
+
+
+def unpack_scores(packed: Tensor) -> Tensor:
+    """Return P(class 1) of each sentence, (N,), from what `pack_scores` returned.
+
+    Log-odds come back with an error of at most 0.025 and never change their sign; beyond 6.4
+    (P = 0.998) they are cut off. Introduced in notebook 07.
+    """
+    return torch.sigmoid((packed.double() - 128 + 0.5) * SCORE_STEP)
+
+
+def run_name(row: Mapping) -> str:
+    """Return what the scores of a run are stored under: the columns `KEY` of its row."""
+    return ", ".join(str(row[name]) for name in KEY)
+
+
+def store_scores(path: Path, row: Mapping, packed: Mapping[str, Tensor]) -> None:
+    """Add the scores of one run to the `.npz`, in place of earlier ones of the same run.
+
+    The whole file is written anew, so that a kill leaves the old one or the new one.
+
+    Args:
+        path: the file; made if it is not there. It holds `run`, (R,) names of runs, and for each
+            part of the data uint8 scores, (R, N).
+        row: the columns `KEY` of the run.
+        packed: part of the data to the run's packed scores, (N,).
+    """
+    name = run_name(row)
+    stored = {part: scores.numpy()[None] for part, scores in packed.items()}
+    stored["run"] = numpy.array([name])
+    if path.exists():
+        with numpy.load(path, allow_pickle=False) as old:
+            others = old["run"] != name
+            stored = {key: numpy.concatenate([old[key][others], stored[key]]) for key in stored}
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        numpy.savez_compressed(file, **stored)  # type: ignore[arg-type]  # numpy's own stub
+    partial.replace(path)
+
+
+def stored_scores(chosen: pandas.DataFrame, path: Path | None = None) -> Tensor:
+    """Return the P(class 1) that each run gave to each test sentence, (S, N).
+
+    Args:
+        chosen: as `runs` returns it.
+        path: the `.npz`; None takes the shipped one.
+
+    Raises:
+        ValueError: the file has no scores of a run.
+
+    Introduced in notebook 07.
+    """
+    with numpy.load(path or result_file("methods.npz"), allow_pickle=False) as stored:
+        places = {name: place for place, name in enumerate(stored["run"].tolist())}
+        packed = torch.from_numpy(stored["test"])
+    names = [run_name(row) for row in chosen.reset_index().to_dict("records")]
+    if missing := [name for name in names if name not in places]:
+        raise ValueError(
+            f"There are no stored scores of the run {missing[0]!r}; expected those of every row. "
+            "Take the table and the .npz from the same study."
+        )
+    return torch.stack([unpack_scores(packed[places[name]]) for name in names])
