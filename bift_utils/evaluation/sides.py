@@ -46,18 +46,16 @@ def influence(encode: Callable[[Tensor], Tensor], input_ids: Tensor, others: Ten
     return (moved / hidden[-1].norm(dim=-1)).T
 
 
-def keep_sides(
-    windows: Tensor, positions: Tensor, keep: str, tokenizer, cover: bool = True
-) -> dict[str, Tensor]:
-    """Ask for one token of each window and take the text on one side of it away.
+def keep_sides(windows: Tensor, positions: Tensor, keep: str, tokenizer) -> dict[str, Tensor]:
+    """Ask for one token of each window and put [MASK] over the text on one side of it.
+
+    Cutting the text off instead would tell the model, wrongly, that it ends at the blank.
 
     Args:
         windows: (N, T), ordinary token ids, without [CLS] and [SEP], which are added.
         positions: (N,), which token of each window to ask for, 0 to T − 1.
         keep: "both", "left", "right" or "none".
         tokenizer: the tokenizer of the model.
-        cover: True puts [MASK] over what is taken away, False cuts it off, so that the blank
-            stands at the border of the text.
 
     Returns:
         A batch with `input_ids`, `attention_mask` and `mlm_labels`; one label a row.
@@ -80,11 +78,10 @@ def keep_sides(
     for ids, at in zip(windows, positions.tolist(), strict=True):
         kept = (place < at) & (keep in ("both", "left"))
         kept |= (place > at) & (keep in ("both", "right"))
-        covered = torch.where(kept, ids, mask)
-        label = torch.where(place == at, ids, IGNORE_INDEX)
-        shown = torch.ones_like(kept) if cover else kept | (place == at)
-        rows.append([tokenizer.cls_token_id, *covered[shown].tolist(), tokenizer.sep_token_id])
-        answers.append([IGNORE_INDEX, *label[shown].tolist(), IGNORE_INDEX])
+        covered = torch.where(kept, ids, mask).tolist()
+        rows.append([tokenizer.cls_token_id, *covered, tokenizer.sep_token_id])
+        label = torch.where(place == at, ids, IGNORE_INDEX).tolist()
+        answers.append([IGNORE_INDEX, *label, IGNORE_INDEX])
     labels = pad_batch(answers, IGNORE_INDEX)["input_ids"]
     return {**pad_batch(rows, tokenizer.pad_token_id), "mlm_labels": labels}
 

@@ -80,7 +80,7 @@ def test_every_lab_has_its_exercises():
 def test_points_are_the_difficulty():
     points = [exercise.points for exercise in find_exercises(NOTEBOOKS["02_masking"])]
     headings = HEADING.finditer(text_of(NOTEBOOKS["02_masking"]))
-    assert points == [int(heading[4]) for heading in headings] == [1, 3, 3, 4]
+    assert points == [int(heading[4]) for heading in headings] == [3, 4]
 
 
 @pytest.mark.parametrize("stem", STEMS)
@@ -260,7 +260,7 @@ def test_the_command_writes_both_editions(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)  # not in a clone: that of the package is taken
     course.main(["plain", "--plain", "--notebooks", "02", "00", "02"])
     assert sorted(os.listdir("plain")) == ["00_start_here.ipynb", "02_masking.ipynb"]
-    assert "02_masking (11 points)" in capsys.readouterr().out
+    assert "02_masking (7 points)" in capsys.readouterr().out
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
     course.main(["made"])
     assert sorted(os.listdir("made/source")) == sorted(LABS)

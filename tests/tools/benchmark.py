@@ -44,7 +44,6 @@ from bift_utils.evaluation.flops import FlopMeter
 from bift_utils.labs.joint_training.explorer import WeightExplorer
 from bift_utils.labs.masking.explorer import MaskingPlayground
 from bift_utils.labs.mlm_probability.explorer import MASK, BayesExplorer
-from bift_utils.labs.one_way_or_two.explorer import AttentionViewer
 from bift_utils.languages.families import MarkovLanguage
 from bift_utils.models.checkpoints import find_checkpoint, load_model, load_tokenizer
 from bift_utils.models.joint import small_bert
@@ -570,10 +569,9 @@ def compare_explorers(rounds: int, clock: Callable[[], float]) -> list[Ratio]:
     channel = masking.CorruptionChannel(0.4, 0.8, 0.1)
     networks = {"80/10/10": (channel, small_bert(8, 5))}
     playground = MaskingPlayground(tokenizer, text)
-    viewer = AttentionViewer(load_model("bift-mini"), tokenizer, text)
     bayes = BayesExplorer(language, "abcdefgh", networks, f"a b {MASK} c d", 3)
     joint = WeightExplorer(load_grid())
-    for explorer in (playground, viewer, bayes, joint):
+    for explorer in (playground, bayes, joint):
         explorer.handle = Display()
 
     def click() -> int:
@@ -582,7 +580,6 @@ def compare_explorers(rounds: int, clock: Callable[[], float]) -> list[Ratio]:
 
     moves = {
         "masking": click,
-        "attention": mover(viewer.layer, [1, 0]),
         "Bayes": mover(bayes.ask, [1, 2]),
         "joint training": mover(joint.weight, [0.1, 0.9]),
     }

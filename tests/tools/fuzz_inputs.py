@@ -43,10 +43,10 @@ def language(rng):
     return tensor(row(rng, size)), tensor([row(rng, size) for _ in range(size)])
 
 
-def mask(rng):
-    length = rng.choice((1, 2, 3, 6))
-    order = rng.sample(range(length), length)
-    return length, rng.choice(("causal", "full", "others", order))
+def reach(rng):
+    length = rng.choice((1, 2, 3, 5))
+    looks = [[rng.random() < 0.5 for _ in range(length)] for _ in range(length)]
+    return torch.tensor(looks), rng.choice((0, 1, 2, 3, 7))
 
 
 def posterior(rng):
@@ -57,23 +57,11 @@ def posterior(rng):
     return tables[0], tables[1:], left, right
 
 
-def outcome(rng):
-    rate, first = rng.choice((0.0, 0.15, 0.5, 1.0)), rng.choice((0.0, 0.25, 0.5, 0.8))
-    second = rng.choice((0.0, 0.1, 0.2, 0.5))
-    ends = (rate * first, rate * (first + second), rate)
-    return rng.choice((0.0, rng.random(), rate * rng.random(), *ends)), rate, first, second
-
-
 def masking(rng):
     ids, config = zoo.practice_batch()
     rate = rng.choice((0.15, 0.4, 0.9))
     config = MaskingConfig(config.mask_token_id, config.ordinary, mlm_probability=rate)
     return ids[:4].clone(), config, torch.Generator().manual_seed(rng.randrange(100))
-
-
-def shares(rng):
-    p, q = rng.sample([0.01 * i for i in range(101)], 2)
-    return p, q, rng.choice((0.5, 1.0, 2.0, 6.0, 7.5))
 
 
 def faults(rng):
@@ -348,9 +336,9 @@ def guided(rng):
 
 
 INPUTS: dict[str, Callable[[random.Random], tuple]] = {
-    "check_entropy_given_left": language, "check_mask": mask, "check_posterior": posterior,
-    "check_entropy_given_both": language, "check_outcome": outcome, "check_mask_tokens": masking,
-    "check_selected_needed": shares, "check_find_faults": faults, "check_bayes_rule": bayes,
+    "check_reached": reach, "check_posterior": posterior, "check_entropy_given_both": language,
+    "check_mask_tokens": masking,
+    "check_find_faults": faults, "check_bayes_rule": bayes,
     "check_kl_divergence": divergence, "check_copy_or_doubt": copy_or_doubt,
     "check_mlm_head": head, "check_pseudo_likelihood": pseudo, "check_wordpiece": wordpiece,
     "check_pack": pack, "check_unigram_loss": unigram, "check_rate_factor": rate,

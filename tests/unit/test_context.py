@@ -54,26 +54,24 @@ def test_influence_wants_two_rows_of_one_length():
         influence(read(None), torch.zeros(2, 3), torch.zeros(2, 3))
 
 
-def by_hand(tokens, at, keep, tokenizer, cover):
+def by_hand(tokens, at, keep, tokenizer):
     """Build one row of `keep_sides` with lists."""
     mask = [tokenizer.mask_token_id]
     left, right = tokens[:at], tokens[at + 1 :]
-    fill = mask if cover else []
-    left = left if keep in ("both", "left") else fill * len(left)
-    right = right if keep in ("both", "right") else fill * len(right)
+    left = left if keep in ("both", "left") else mask * len(left)
+    right = right if keep in ("both", "right") else mask * len(right)
     row = [tokenizer.cls_token_id, *left, *mask, *right, tokenizer.sep_token_id]
     return row, len(left) + 1
 
 
 @pytest.mark.parametrize("keep", SIDES)
-@pytest.mark.parametrize("cover", [True, False])
-def test_sides_are_kept_as_by_hand(tokenizer, keep, cover):
+def test_sides_are_kept_as_by_hand(tokenizer, keep):
     windows = torch.tensor([[50, 51, 52, 53, 54], [60, 61, 62, 63, 64], [70, 71, 72, 73, 74]])
     positions = torch.tensor([2, 0, 4])
     kept = windows.clone()
-    batch = keep_sides(windows, positions, keep, tokenizer, cover)
+    batch = keep_sides(windows, positions, keep, tokenizer)
     for i, (window, at) in enumerate(zip(windows.tolist(), positions.tolist(), strict=True)):
-        row, place = by_hand(window, at, keep, tokenizer, cover)
+        row, place = by_hand(window, at, keep, tokenizer)
         real = batch["attention_mask"][i].bool()
         assert batch["input_ids"][i][real].tolist() == row
         asked = (batch["mlm_labels"][i] != -100).nonzero()[:, 0]
@@ -94,7 +92,7 @@ def test_each_answer_adds_up_to_the_mean(tiny_model, tokenizer):
     generator = torch.Generator().manual_seed(0)
     windows = torch.randint(5, 15, (7, 9), generator=generator)
     positions = torch.randint(9, (7,), generator=generator)
-    batch = keep_sides(windows, positions, "left", tokenizer, cover=False)
+    batch = keep_sides(windows, positions, "left", tokenizer)
     losses, best = answer_each(tiny_model, batch, size=3)
     whole = evaluate_masked_lm(tiny_model, [batch])
     assert losses.shape == best.shape == (7,)

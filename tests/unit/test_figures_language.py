@@ -55,10 +55,3 @@ def test_sides_are_rows_with_a_dotted_baseline():
     assert [line.get_xdata()[0] for line in lines(axes, ":")] == [3.0]
     whiskers = [bar.lines[2][0].get_segments()[0][:, 0].tolist() for bar in axes.containers]
     assert whiskers == [pytest.approx([0.9, 1.3]), pytest.approx([1.8, 2.2])]
-
-
-def test_influence_has_a_dotted_zero():
-    curves = {"before": ([-1, 1], [0.2, 0.3]), "after": ([-1, 1], [0.1, 0.3])}
-    axes = language.plot_influence(curves, "Found").axes[0]
-    assert [line.get_ydata()[0] for line in lines(axes, ":")] == [0.0]
-    assert [list(line.get_ydata()) for line in axes.get_lines()[:2]] == [[0.2, 0.3], [0.1, 0.3]]

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
-from bift_utils.labs.masking.figures import plot_shares, plot_tokens
+from bift_utils.labs.masking.figures import plot_draws, plot_shares, plot_tokens
 from bift_utils.labs.start_here.figures import plot_bift_chart
 from bift_utils.plotting.figures import (
     COLOURS,
@@ -231,6 +231,14 @@ def test_a_long_sentence_is_drawn_in_lines_that_fit_the_axis():
     assert all(top <= min(box.y0, box.y1) and max(box.y0, box.y1) <= bottom for box in boxes)
     for one, two in itertools.pairwise(boxes):
         assert two.x0 > one.x1 or two.y0 > one.y0
+
+
+def test_draws_are_cut_where_the_rule_cuts_and_only_near_ones_are_named():
+    axes = plot_draws(["warm", "film"], [0.05, 0.58], "t").axes[0]
+    edges = [bar.get_x() + bar.get_width() for bar in axes.patches]
+    assert edges == pytest.approx([0.12, 0.135, 0.15, 0.2])
+    names = [text.get_text() for text in axes.texts]
+    assert names == ["[MASK]", "random", "kept", "not selected", "warm"]
 
 
 def test_shares_have_intervals_and_a_dashed_line_where_expected():

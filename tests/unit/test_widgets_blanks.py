@@ -58,7 +58,7 @@ def test_of_a_long_text_what_is_near_the_blank_is_repeated(filler):
     filler.text.value = "[MASK] " + "good " * 500
     line = filler.status.value
     assert line.count("good") == MOST_WORDS + (filler.status.value[3:7] == "good")
-    assert "…" in line and "(Cut after 16 tokens.)" in line
+    assert "…" in line and "reads 16 tokens; 487 at the end of your text were cut" in line
     assert excerpt("a " * 40 + "[MASK] b", "[MASK]", "x") == "… " + "a " * MOST_WORDS + "x b"
     filler.text.value = "bad " * 600
     assert filler.status.value.count("bad") < 40

@@ -6,7 +6,6 @@ tosses a coin for each token or counts out a fixed number, is refused at most on
 give it away.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -17,7 +16,6 @@ from bift_utils.labs.core.checks import (
     NO_RETURN,
     CheckResult,
     Mistake,
-    as_number,
     as_pair,
     as_tensor,
     run_check,
@@ -29,56 +27,6 @@ from bift_utils.masking.tokens import OUTCOMES, mask_tokens, outcomes
 from bift_utils.runtime import make_generator
 
 MASKED, RANDOM, KEPT = (OUTCOMES.index(name) for name in ("[MASK]", "random", "kept"))
-
-
-def check_outcome(function: Callable) -> CheckResult:
-    """Check exercise 02.1: `function(u, rate, mask_share, random_share)` names the outcome."""
-    bert = (0.15, 0.8, 0.1)
-    cases = [  # arguments, answer, and what each near miss gives away
-        ((0.05, *bert), "[MASK]", {"kept": "Below m·a a token becomes [MASK]."}),
-        ((0.60, *bert), "not selected", {
-            "[MASK]": "0.6 is below the share 0.8, but the share is of the *selected* tokens: "
-            "compare with rate · share.",
-            "kept": "From the rate upwards the token is not selected; it is not asked for.",
-        }),
-        ((0.125, *bert), "random", {
-            "kept": "The second part begins where the first ends: it reaches up to "
-            "rate · (mask_share + random_share) = 0.135.",
-            "[MASK]": "[MASK] ends at rate · mask_share = 0.12.",
-        }),
-        ((0.145, *bert), "kept", {
-            "not selected": "A kept token looks untouched, but it *is* selected: the model is "
-            "asked for it.",
-            "random": "Random tokens end at rate · (mask_share + random_share) = 0.135.",
-        }),
-        ((0.15, *bert), "not selected", {"kept": "Exactly at the rate is no longer below it."}),
-        ((0.35, 0.4, 1.0, 0.0), "[MASK]", {"not selected": "The rate is 0.4 here, not 0.15.",
-                                           "kept": "The shares are 100/0/0 here."}),
-        ((0.19, 0.4, 0.25, 0.5), "random", {"[MASK]": "The shares are 25/50/25 here."}),
-        ((0.12, *bert), "random", {"[MASK]": "Exactly at the limit is no longer below it."}),
-        ((0.0, *bert), "[MASK]", {"not selected": "0 counts as False, and is a number too."}),
-        ((0.999, *bert), "not selected", {}),
-        ((0.1, 0.5, 0.0, 0.0), "kept", {"[MASK]": "The share of [MASK] is 0 here.",
-                                        "random": "The share of random tokens is 0 here."}),
-        ((0.4, 0.5, 0.5, 0.5), "random", {"kept": "The shares leave nothing to be kept here."}),
-        ((0.5, 1.0, 0.25, 0.25), "kept", {"random": "Exactly at the limit is no longer below it."}),
-        ((0.0, 0.0, 0.8, 0.1), "not selected", {"[MASK]": "With a rate of 0 nothing is selected."}),
-    ]  # fmt: skip
-
-    def stages(function):
-        for arguments, expected, causes in cases:
-            answer = function(*arguments)
-            if not isinstance(answer, str) or answer not in OUTCOMES:
-                raise Mistake(f"Expected one of the names {OUTCOMES}, got {answer!r}.")
-            if answer != expected:
-                u, rate, first, second = arguments
-                cause = causes.get(answer, "Draw the line from 0 to 1 and mark the three ends.")
-                raise Mistake(
-                    f"For u = {u}, rate {rate} and shares {first} and {second} you gave "
-                    f"{answer!r}; expected {expected!r}. {cause}"
-                )
-
-    return run_check("02.1", function, stages)
 
 
 def _result(function: Callable, ids: torch.Tensor, config, seed: int) -> zoo.Masked:
@@ -279,7 +227,7 @@ def _uneven(ids: torch.Tensor, config) -> torch.Tensor:
 
 
 def check_mask_tokens(function: Callable) -> CheckResult:
-    """Check exercise 02.2: `function(input_ids, config, generator)` masks as BERT does."""
+    """Check exercise 02.1: `function(input_ids, config, generator)` masks as BERT does."""
 
     def stages(function):
         ids, config = zoo.practice_batch()
@@ -313,60 +261,7 @@ def check_mask_tokens(function: Callable) -> CheckResult:
         "Your function changed input_ids. The classifier, or the next epoch, needs the clean "
         "text: work on input_ids.clone()."
     )
-    return run_check("02.2", function, stages, changed, seconds=180.0)
-
-
-def check_selected_needed(function: Callable) -> CheckResult:
-    """Check exercise 02.3: `function(p, q, z)` is how many selected tokens tell p from q."""
-
-    def needed(p, q, z):
-        return (z * ((p * (1 - p)) ** 0.5 + (q * (1 - q)) ** 0.5) / abs(p - q)) ** 2
-
-    def near_misses(p, q, z):
-        a, b = (p * (1 - p)) ** 0.5, (q * (1 - q)) ** 0.5
-        return {
-            "Both counts scatter: add the two standard errors. You have one of them.": (
-                (z * a / abs(p - q)) ** 2,
-                (z * b / abs(p - q)) ** 2,
-            ),
-            "The standard error is √(p(1 − p)/n): its square root is missing.": (
-                z * (a**2 + b**2) / abs(p - q),
-                (z * (a**2 + b**2) / abs(p - q)) ** 2,
-            ),
-            "n stands under a square root: square the quotient.": (z * (a + b) / abs(p - q),),
-            "You added the variances. That is the error of a difference; here the line between p "
-            "and q must keep z standard errors from each, so the errors themselves add up.": (
-                (z / (p - q)) ** 2 * (a**2 + b**2),
-            ),
-            "z is missing.": (needed(p, q, 1),),
-            "z stands inside the square too: it is (z · …)².": (z * needed(p, q, 1),),
-            "Only the errors were squared; the difference |p − q| is squared with them.": (
-                (z * (a + b)) ** 2 / abs(p - q),
-            ),
-            "That is the number of all tokens; asked is the number of selected ones.": (
-                needed(p, q, z) / 0.15,
-            ),
-        }
-
-    def stages(function):
-        cases = [(0.10, 0.09, 6.0), (0.09, 0.10, 6.0), (0.80, 0.83, 4.0), (0.10, 0.02, 5.0),
-                 (0.2, 0.8, 2.0), (0.4, 0.25, 3.0), (0.9, 0.1, 1.0)]  # fmt: skip
-        for p, q, z in cases:
-            answer, expected = as_number(function(p, q, z)), needed(p, q, z)
-            said = f"For p = {p}, q = {q}, z = {z} you gave {answer:,.10g}; "
-            for cause, values in near_misses(p, q, z).items():
-                near = (abs(answer - value) <= 1 < abs(value - expected) for value in values)
-                if any(near):
-                    raise Mistake(said + f"expected {math.ceil(expected):,}. {cause}")
-            if answer != round(answer) and -1 < answer - expected < 1:
-                raise Mistake(said + "tokens come in whole numbers: round up with math.ceil.")
-            if not -1e-6 <= answer - expected < 1 - 1e-6:
-                raise Mistake(
-                    said + f"expected the whole number just above {expected:,.1f}. "
-                    "Solve |p − q| = z·√(p(1 − p)/n) + z·√(q(1 − q)/n) for n and round up."
-                )
-
-    return run_check("02.3", function, stages)
+    return run_check("02.1", function, stages, changed, seconds=180.0)
 
 
 RIGHT = {  # correct maskers, seeds
@@ -406,7 +301,7 @@ COLLECTIONS = (set, frozenset, list, tuple)
 
 
 def check_find_faults(function: Callable) -> CheckResult:
-    """Check exercise 02.4: `function(masker, input_ids, config, generator)` names the faults."""
+    """Check exercise 02.2: `function(masker, input_ids, config, generator)` names the faults."""
 
     def stages(function):
         ids, config = zoo.practice_batch()
@@ -453,4 +348,4 @@ def check_find_faults(function: Callable) -> CheckResult:
                     f"its faults are {sorted(faults)}."
                 )
 
-    return run_check("02.4", function, stages, changed="", seconds=300.0)
+    return run_check("02.2", function, stages, changed="", seconds=300.0)

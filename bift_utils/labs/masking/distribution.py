@@ -1,4 +1,4 @@
-"""Statistics of a random masker, for exercise 02.2: not only how many, but how they are spread.
+"""Statistics of a random masker, for exercise 02.1: not only how many, but how they are spread.
 
 A masker with the right shares can still draw one id a row, or toss one coin for a whole row. What
 is random is therefore compared with its distribution, and the limits are derived, not chosen, so

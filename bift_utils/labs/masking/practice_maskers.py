@@ -1,4 +1,4 @@
-"""Maskers on which exercise 02.4 tries a learner's test: right ones, and ones with a single fault.
+"""Maskers on which exercise 02.2 tries a learner's test: right ones, and ones with a single fault.
 
 All have the signature of `masking.mask_tokens`, with BERT's shares built in, and draw from the ids
 5 to 1,004: they are made for `masking.zoo.practice_batch`.

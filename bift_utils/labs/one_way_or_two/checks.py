@@ -55,125 +55,99 @@ CASES = {
 XLOGY = "torch.special.xlogy(p, p) knows that 0 · ln 0 is 0; skip what has probability zero."
 
 
-def check_entropy_given_left(function: Callable) -> CheckResult:
-    """Check exercise 01.1: `function(marginal, transition)` is H(x given left) in nats."""
-
-    def stages(function):
-        for name, (marginal, transition) in CASES.items():
-            rows = _entropy(transition)
-            expected = float(marginal @ rows)
-            near_misses = {
-                "That is in bits: use the natural logarithm.": expected / torch.tensor(2.0).log(),
-                "That is with the logarithm to base 10: use the natural one.": (
-                    expected / torch.tensor(10.0).log()
-                ),
-                "The sign is turned: an entropy is never negative.": -expected,
-                "All rows count the same in your mean. Weigh each by how often it is needed: by "
-                "`marginal`.": rows.mean(),
-                "That is the sum of the rows' entropies; weigh them by `marginal`.": rows.sum(),
-                "You took the mean of the weighted rows; the weights sum to one already, so add "
-                "them.": expected / len(rows),
-                "You weigh the rows by how likely each *word* is. `marginal` says how likely the "
-                "left neighbour is, and a row belongs to it.": marginal @ transition @ rows,
-                "That is H(x) without any context. Average the entropies of the rows, not the rows "
-                "themselves.": _entropy(marginal @ transition),
-                "That is the entropy of the left neighbour itself.": _entropy(marginal),
-                "You summed over the columns, sum(0). A row belongs to one left neighbour: its "
-                "entropy is a sum along the row, sum(1).": marginal @ _entropy(transition.T),
-                "That is H(left, x), of both words together: the left one is known, so its own "
-                "uncertainty does not count.": expected + _entropy(marginal),
-            }
-            answer = as_number(function(marginal.clone(), transition.clone()))
-            hint = (
-                f"The entropies of the rows are {_round(rows)}, and their weights, `marginal`, "
-                f"{_round(marginal)}. {XLOGY if (transition == 0).any() else ''}"
-            )
-            _compare(answer, expected, near_misses, f"For {name}", hint)
-
-    return run_check("01.1", function, stages, CHANGED)
+def _rows(*rows: str) -> Tensor:
+    """Read a mask from rows of 0 and 1."""
+    return torch.tensor([[mark == "1" for mark in row] for row in rows])
 
 
-# two orders, none like its inverse or that one's reverse, and the only one of length 1
-KINDS = {length: ("causal", "full", "others", order) for length, order in
-         {4: [1, 2, 0, 3], 7: [3, 6, 1, 5, 0, 4, 2], 1: [0]}.items()}  # fmt: skip
-
-
-LIST_CHANGED = (
-    "Your function changed the list it was given: order.sort() sorts the caller's own list. Look "
-    "places up with order.index(i), or sort a copy."
+MASKS = {  # in the first one, after 3 layers, every usual slip gives another table
+    "some of each": _rows("0010", "0001", "0011", "1000"),
+    "all but itself, three positions": ~torch.eye(3, dtype=torch.bool),
+    "causal": torch.ones(5, 5, dtype=torch.bool).tril(),
+    "a ring: each looks at the next one only": torch.eye(5, dtype=torch.bool).roll(1, 1),
+    "itself and the one before": _rows("100000", "110000", "011000", "001100", "000110", "000011"),
+    "one that nobody hears": _rows("0100", "0010", "1001", "0000"),
+    "one position that sees itself": _rows("1"),
+    "one position that sees nothing": _rows("0"),
+}
+REACHED_CHANGED = (
+    "Your function changed the mask that it was given. Begin with a table of your own: "
+    "known = torch.eye(len(mask), dtype=torch.bool)."
 )
 
 
-def _mask(length: int, kind: str | list[int]) -> Tensor:
-    if isinstance(kind, list):
-        place = torch.tensor(kind).argsort()
-        return place[None, :] <= place[:, None]
-    everything = torch.ones(length, length, dtype=torch.bool)
-    if kind == "causal":
-        return everything.tril()
-    return everything if kind == "full" else ~torch.eye(length, dtype=torch.bool)
+def _step(known: Tensor, mask: Tensor) -> Tensor:
+    return mask.double() @ known.double() > 0
 
 
-def _order_causes(order: list[int]) -> list[tuple[Tensor, str]]:
-    """Return wrong masks for an order, and what they come from."""
-    right, listed = _mask(len(order), order), torch.tensor(order)
+def _reached(mask: Tensor, layers: int) -> Tensor:
+    known = torch.eye(len(mask), dtype=torch.bool)
+    for _ in range(layers):
+        known = _step(known, mask)
+    return known
+
+
+def _at_once(mask: Tensor, layers: int) -> Tensor:
+    """Return a wrong answer: rows are overwritten while others still read them."""
+    known = torch.eye(len(mask), dtype=torch.bool)
+    for _ in range(layers):
+        for i in range(len(mask)):
+            known[i] = known[mask[i]].any(0)
+    return known
+
+
+def _reached_causes(mask: Tensor, layers: int) -> list[tuple[Tensor, str]]:
+    """Return wrong answers to exercise 01.1, and what they come from."""
+    right, own = _reached(mask, layers), torch.eye(len(mask), dtype=torch.bool)
+    grown = own
+    for _ in range(layers):
+        grown = grown | _step(grown, mask)
     return [
-        (right.T, "Yours lets a position look at those that come *later* in the list."),
-        (right & ~right.T, "A position sees itself as well."),
-        (listed[None, :] <= listed[:, None],
-         "You compare the entries of the list. order[0] is the position that comes first; you need "
-         "the place of a position in the list, order.index(i)."),
+        (mask, "That is the mask itself: what one layer does. Go through all layers."),
+        (right.T, "Rows and columns are exchanged: row i is the position that knows, column j the "
+                  "word that is known."),
+        (~right, "True means *knows*; yours is the other way round."),
+        (_reached(mask, layers + 1), "That is one layer too many. With 0 layers each position "
+                                     "knows its own word."),
+        (_reached(mask, max(layers - 1, 0)), "That is one layer too few."),
+        (grown, "Yours never forgets: a layer *replaces* what a position knew by what those knew "
+                "at whom it may look."),
+        (_at_once(mask, layers), "Within a layer all positions read what the others knew *before* "
+                                 "it. Yours reads rows that this layer has already changed: write "
+                                 "into a new table."),
+        (right & ~own, "A position may hear its own word back; do not take the diagonal out."),
+        (right | own, "A position keeps its own word only if it may look at itself."),
     ]  # fmt: skip
 
 
-def _mask_cause(answer: Tensor, kind: str | list[int]) -> str:
-    """Say what a wrong mask looks like."""
-    length = len(answer)
-    causes = _order_causes(kind) if isinstance(kind, list) else []
-    everything, causal = _mask(length, "full"), _mask(length, "causal")
-    known = [
-        *causes,
-        (~_mask(length, kind), "True means *may look*; yours is the other way round."),
-        (causal.T, "Yours looks to the right: row i is the position that looks, so True belongs "
-                   "where j ≤ i."),
-        (everything.tril(-1), "A causal position sees itself as well: the diagonal is True. (What "
-                              "hides the word is [MASK], not the mask.)" if kind == "causal" else
-                              "Yours has the words to the left only."),
-        (everything, "Yours lets every position look at all positions, for this kind too."),
-        (causal, "Yours is causal for this kind too."),
-    ]  # fmt: skip
-    for other, cause in known:
-        if torch.equal(answer, other):
-            return cause
-    row, column = (answer != _mask(length, kind)).nonzero()[0].tolist()
-    may, says = ("may", "False") if _mask(length, kind)[row, column] else ("may not", "True")
-    return (
-        f"Position {row} {may} look at {column} here; yours has {says} at row {row}, column "
-        f"{column}. Write down T = 3 on paper: three rows, one for each position that looks."
-    )
-
-
-def check_mask(function: Callable) -> CheckResult:
-    """Check exercise 01.2: `function(length, kind)` says who may look at whom, (T, T) bool."""
+def check_reached(function: Callable) -> CheckResult:
+    """Check exercise 01.1: `function(mask, layers)` says who knows which word, (T, T) bool."""
 
     def stages(function):
-        for length, kinds in KINDS.items():
-            for kind in kinds:
-                answer = as_tensor(
-                    function(length, kind[:]),  # a copy, should the list be changed
-                    (length, length),
-                    "a row for each position that looks",
-                )
+        for name, mask in MASKS.items():
+            for layers in (3, 1, 2, 0, 4, 12):
+                said = f"{layers} layers of the mask “{name}”"
+                shape = (len(mask), len(mask))
+                answer = as_tensor(function(mask.clone(), layers), shape, "a row a position")
                 if answer.dtype != torch.bool:
                     raise Mistake(
-                        f"Expected True and False, got {answer.dtype}. Give dtype=torch.bool, "
-                        "or compare with > 0."
+                        f"Expected True and False, got {answer.dtype}. How often a word was heard "
+                        "does not count: compare with > 0."
                     )
-                if not torch.equal(answer, _mask(length, kind)):
-                    cause = _mask_cause(answer, kind)
-                    raise Mistake(f"The mask {kind!r} is wrong for T = {length}. {cause}")
+                right = _reached(mask, layers)
+                if torch.equal(answer, right):
+                    continue
+                for wrong, cause in _reached_causes(mask, layers):
+                    if torch.equal(answer, wrong):
+                        raise Mistake(f"After {said} your answer is not right. {cause}")
+                i, j = (answer != right).nonzero()[0].tolist()
+                knows, says = ("knows", "False") if right[i, j] else ("does not know", "True")
+                raise Mistake(
+                    f"After {said} position {i} {knows} word {j}; yours has {says} at row {i}, "
+                    f"column {j}. Go through it on paper, a layer at a time."
+                )
 
-    return run_check("01.2", function, stages, changed=LIST_CHANGED)
+    return run_check("01.1", function, stages, REACHED_CHANGED)
 
 
 def _posterior(before, transition, left, right) -> Tensor:
@@ -184,7 +158,7 @@ def _posterior(before, transition, left, right) -> Tensor:
 
 
 def _posterior_near_misses(before, transition, left, right) -> dict[str, Tensor]:
-    """Return wrong answers to exercise 01.3, by their cause."""
+    """Return wrong answers to exercise 01.2, by their cause."""
     first = before if left is None else transition[left]
     even = torch.full_like(before, 1 / len(before))
     causes = {
@@ -234,7 +208,7 @@ def _posterior_near_misses(before, transition, left, right) -> dict[str, Tensor]
 
 
 def check_posterior(function: Callable) -> CheckResult:
-    """Check exercise 01.3: `function(before, transition, left, right)` is P(x | neighbours)."""
+    """Check exercise 01.2: `function(before, transition, left, right)` is P(x | neighbours)."""
     cases = [(DENSE, 1, 2), (DENSE, 2, 1), (WEATHER, 1, 2), (WEATHER, 2, 1), (DENSE, 2, None),
              (DENSE, None, 1), (DENSE, 0, 2), (DENSE, 2, 0), (DENSE, 0, 0), (DENSE, None, None),
              (WEATHER, 0, 2), (TWO_WORDS, 1, 1), (CIRCLE, 1, 0), (WEATHER, None, 2)]  # fmt: skip
@@ -259,7 +233,7 @@ def check_posterior(function: Callable) -> CheckResult:
                 cause,
             )
 
-    return run_check("01.3", function, stages, CHANGED)
+    return run_check("01.2", function, stages, CHANGED)
 
 
 def _round(numbers: Tensor) -> list[float]:
@@ -267,7 +241,7 @@ def _round(numbers: Tensor) -> list[float]:
 
 
 def check_entropy_given_both(function: Callable) -> CheckResult:
-    """Check exercise 01.4: `function(marginal, transition)` is H(x given both) in nats."""
+    """Check exercise 01.3: `function(marginal, transition)` is H(x given both) in nats."""
 
     def stages(function):
         for name, (marginal, transition) in CASES.items():
@@ -319,4 +293,4 @@ def check_entropy_given_both(function: Callable) -> CheckResult:
             )
             _compare(answer, expected, near_misses, f"For {name}", hint)
 
-    return run_check("01.4", function, stages, CHANGED)
+    return run_check("01.3", function, stages, CHANGED)

@@ -157,30 +157,3 @@ def plot_sides(
     axes.set(xlabel=xlabel, ylim=(len(losses) - 0.5, -0.5), xlim=(0, None))
     axes.set_title(title, pad=18)
     return figure
-
-
-def plot_influence(
-    curves: Mapping[str, tuple[Sequence[int], Sequence[float]]], title: str
-) -> Figure:
-    """Draw how far a token moves the vectors around it, by distance; zero is dotted.
-
-    Args:
-        curves: model to (distances, relative changes); negative distances lie to the left.
-        title: the finding.
-
-    Introduced in notebook 01.
-    """
-    figure, axes = plt.subplots()
-    styles = zip(("neutral", "joint"), ("s", "o"), strict=True)
-    for (name, (distances, values)), (colour, marker) in zip(curves.items(), styles, strict=True):
-        axes.plot(distances, values, marker=marker, color=COLOURS[colour], markersize=4, label=name)
-    axes.axhline(0.0, color=COLOURS["neutral"], linestyle=":", linewidth=1.2)
-    axes.annotate("a causal model, to its right: 0", (1.0, -0.025), fontsize=9, va="center")
-    axes.legend()
-    axes.set(
-        title=title,
-        xlabel="where the hidden token stands (tokens; negative: to the left)",
-        ylabel="relative change of the vector",
-        ylim=(-0.05, None),
-    )
-    return figure

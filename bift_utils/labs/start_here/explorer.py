@@ -5,7 +5,6 @@ import warnings
 import ipywidgets
 from matplotlib.figure import Figure
 
-from bift_utils.data.batches import encode_texts
 from bift_utils.evaluation.ask import fill_blank
 from bift_utils.labs.core.explorer import Explorer, control_options
 from bift_utils.plotting.figures import plot_bars
@@ -44,14 +43,16 @@ class BlankFiller(Explorer):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # that the text is cut is said below
-                encoded = encode_texts(self.tokenizer, [self.text.value], max_length=most)
                 found = fill_blank(self.model, self.tokenizer, self.text.value, self.top.value)
         except ValueError as error:
             self.say(str(error))
             return None
         best, share = next(iter(found.items()))
         line = excerpt(self.text.value, self.tokenizer.mask_token, best)
-        self.say(f"{line} (Cut after {most} tokens.)" if encoded.num_cut else line)
+        lost = len(self.tokenizer(self.text.value, verbose=False)["input_ids"]) - most
+        if lost > 0:
+            line += f" (The model reads {most} tokens; {lost} at the end of your text were cut.)"
+        self.say(line)
         return plot_bars(
             found,
             f"Likeliest at the blank: “{best}”, {share:.0%}",

@@ -1,6 +1,5 @@
 """Wrong and unusual right answers, notebook 02; the wrong ones with what must be said."""
 
-import math
 from dataclasses import replace
 
 import torch
@@ -8,14 +7,6 @@ import torch
 from bift_utils.labs.masking import practice_maskers as practice
 from bift_utils.masking import zoo
 from bift_utils.masking.tokens import mask_tokens
-
-
-def outcome(u, rate, a, b):
-    return "[MASK]" if u < rate * a else "random" if u < rate * (a + b) else "kept"
-
-
-def outcome_or_none(u, rate, a, b):
-    return outcome(u, rate, a, b) if u < rate else "not selected"
 
 
 def masked(shares=(0.8, 0.9), draw="ordinary", rows=True, seeded=True, labels=None, rate=None):
@@ -43,10 +34,6 @@ def masked(shares=(0.8, 0.9), draw="ordinary", rows=True, seeded=True, labels=No
         return corrupted, source.masked_fill(~asked, -100)
 
     return function
-
-
-def needed(p, q, z):
-    return (z * ((p * (1 - p)) ** 0.5 + (q * (1 - q)) ** 0.5) / abs(p - q)) ** 2
 
 
 def find_faults(shares=True, tolerance=6.0, clone=True, drawn=True, unasked=True, both=True):
@@ -77,12 +64,6 @@ def find_faults(shares=True, tolerance=6.0, clone=True, drawn=True, unasked=True
         return faults
 
     return function
-
-
-def by_hand(u, rate, mask_share, random_share):
-    ends = [rate * mask_share, rate * (mask_share + random_share), rate]
-    names = ["[MASK]", "random", "kept", "not selected"]
-    return names[sum(u >= end for end in ends)]
 
 
 def spoiled(how):
@@ -172,16 +153,6 @@ def not_alone(masker, ids, config, generator):
 
 
 WRONG = [
-    ("outcome", lambda u, m, a, b: outcome_or_none(u, 1.0, a, b), "share is of the .selected."),
-    ("outcome", lambda u, m, a, b: "[MASK]" if u < m * a else "random" if u < m * b else
-     "kept" if u < m else "not selected", "second part begins where the first ends"),
-    ("outcome", lambda u, m, a, b: "not selected" if u >= m * (a + b) else outcome(u, m, a, b),
-     "it .is. selected"),
-    ("outcome", lambda u, m, a, b: "kept" if u == m else outcome_or_none(u, m, a, b),
-     "no longer below it"),
-    ("outcome", lambda u, m, a, b: outcome_or_none(u, 0.15, 0.8, 0.1), "rate is 0.4 here"),
-    ("outcome", lambda u, m, a, b: outcome(u, m, a, b), "it is not asked for"),
-    ("outcome", lambda u, m, a, b: None, "Expected one of the names"),
     ("mask_tokens", lambda ids, c, g: None, "Is a `return` missing"),
     ("mask_tokens", lambda ids, c, g: ids, "Expected two values"),
     ("mask_tokens", lambda ids, c, g: (ids, ids[0]), "tensor of the shape of input_ids"),
@@ -209,18 +180,6 @@ WRONG = [
     ("mask_tokens", masked(shares=(0.5, 0.75)), "Cut the range below the rate"),
     ("mask_tokens", masked(rows=False), "the same in every row"),
     ("mask_tokens", masked(draw="one"), "One id was drawn"),
-    ("selected_needed", lambda p, q, z: (z * (p * (1 - p)) ** 0.5 / abs(p - q)) ** 2,
-     "You have one of them"),
-    ("selected_needed", lambda p, q, z: (z * (p * (1 - p) + q * (1 - q)) / abs(p - q)) ** 2,
-     "its square root is missing"),
-    ("selected_needed", lambda p, q, z: needed(p, q, z) ** 0.5, "square the quotient"),
-    ("selected_needed", lambda p, q, z: (z / (p - q)) ** 2 * (p * (1 - p) + q * (1 - q)),
-     "You added the variances"),
-    ("selected_needed", lambda p, q, z: needed(p, q, 1), "expected 123,700. z is missing"),
-    ("selected_needed", lambda p, q, z: needed(p, q, z) / 0.15, "number of all tokens"),
-    ("selected_needed", lambda p, q, z: needed(p, q, z), "round up with math.ceil"),
-    ("selected_needed", lambda p, q, z: int(needed(p, q, z)), "whole number just above"),
-    ("selected_needed", lambda p, q, z: -math.ceil(needed(p, q, z)), "Solve"),
     ("find_faults", lambda m, i, c, g: None, "Is a `return` missing"),
     ("find_faults", lambda m, i, c, g: zoo.WRONG_SHARES, "Expected a set of names"),
     ("find_faults", lambda m, i, c, g: {"bad"}, "Expected a set of names"),
@@ -239,10 +198,6 @@ WRONG = [
     ("find_faults", accuses_too, "is also accused of"),
     ("find_faults", lambda *a: {zoo.IN_PLACE} & find_faults()(*a) or find_faults()(*a),
      "its faults are"),
-    ("outcome", lambda u, m, a, b: outcome_or_none(u, m, a, b) if u else "not selected",
-     "0 counts as False"),
-    ("outcome", lambda u, m, a, b: "random" if u == m * (a + b) else outcome_or_none(u, m, a, b),
-     "Exactly at the limit"),
     ("mask_tokens", lambda ids, c, g: masked()(ids, c, g)[::-1], "The two are swapped"),
     ("mask_tokens", lambda ids, c, g: (masked()(ids, c, g)[0].float(), masked()(ids, c, g)[1]),
      "as torch.int64, like the input, got torch.float32"),
@@ -257,24 +212,13 @@ WRONG = [
     ("mask_tokens", spoiled("left neighbour"), "whatever the text holds"),
     ("mask_tokens", spoiled("from the batch"), "whatever the text holds"),
     ("mask_tokens", spoiled("left neighbour, at times"), "equal their left neighbour|One id was"),
-    ("selected_needed", lambda p, q, z: math.ceil(z * needed(p, q, 1)), "inside the square"),
-    ("selected_needed", lambda p, q, z: str(math.ceil(needed(p, q, z))), "Expected a number, got"),
-    ("selected_needed", lambda p, q, z: math.ceil(needed(p, q, z)) + 1, "just above"),
     ("find_faults", kept_only, "It is 85/5/10"),
     ("find_faults", not_alone, "alone and at once"),
 ]  # fmt: skip
 
 RIGHT = [  # unusual, and right
-    ("outcome", by_hand),
-    ("outcome", lambda u, m, a, b: outcome_or_none(u, m, a, b)),
-    ("outcome", lambda u, m, a, b: "not selected" if u >= m else outcome(u, m, a, b)),
-    ("outcome", lambda u, m, a, b: "kept" if m * (a + b) <= u < m else outcome_or_none(u, m, a, b)),
     *(("mask_tokens", masker) for masker in RIGHT_MASKERS),
     ("mask_tokens", lambda ids, c, g: list(masked()(ids, c, g))),
-    ("selected_needed", lambda p, q, z: float(math.ceil(needed(p, q, z)))),
-    ("selected_needed", lambda p, q, z: torch.tensor(needed(p, q, z)).ceil()),
-    ("selected_needed", lambda p, q, z: -(-needed(p, q, z) // 1)),
-    ("selected_needed", lambda p, q, z: int(needed(p, q, z)) + 1),
     ("find_faults", lambda *a: sorted(find_faults()(*a))),
     ("find_faults", lambda *a: frozenset(find_faults()(*a))),
     ("find_faults", lambda *a: tuple(find_faults(tolerance=6.5)(*a))),

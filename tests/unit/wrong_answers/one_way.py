@@ -1,7 +1,5 @@
 """Wrong and unusual right answers, notebook 01; the wrong ones with what must be said."""
 
-import math
-
 import torch
 
 
@@ -9,34 +7,57 @@ def entropy(p):
     return -torch.special.xlogy(p, p).sum(-1)
 
 
-def edits_left(marginal, transition):
-    transition.mul_(transition.log())
-    return -(marginal @ transition.sum(1))
+def reached(mask, layers, step=lambda mask, known: mask.double() @ known.double() > 0):
+    known = torch.eye(len(mask), dtype=torch.bool)
+    for _ in range(layers):
+        known = step(mask, known)
+    return known
 
 
-def mask(length, kind):
-    everything = torch.ones(length, length, dtype=torch.bool)
-    if isinstance(kind, list):
-        place = torch.tensor(kind).argsort()
-        return place[None, :] <= place[:, None]
-    if kind == "causal":
-        return everything.tril()
-    return everything if kind == "full" else ~torch.eye(length, dtype=torch.bool)
+def in_the_same_table(mask, layers):
+    known = torch.eye(len(mask), dtype=torch.bool)
+    for _ in range(layers):
+        for i in range(len(mask)):
+            known[i] = (mask[i, :, None] & known).any(0)
+    return known
 
 
-def only(kind, wrong):
-    """Build a mask function that is wrong for one kind."""
-    return lambda length, asked: (wrong if asked == kind else mask)(length, asked)
+def never_forgets(mask, layers):
+    return reached(mask, layers, lambda m, k: k | (m.double() @ k.double() > 0))
 
 
-def ordered(wrong):
-    """Build a mask function that is wrong for orders only."""
-    return lambda length, kind: (wrong if isinstance(kind, list) else mask)(length, kind)
+def edits_the_mask(mask, layers):
+    answer = reached(mask, layers)
+    mask |= torch.eye(len(mask), dtype=torch.bool)
+    return answer
 
 
-def by_entries(length, order):
-    entries = torch.tensor(order)
-    return entries[None, :] <= entries[:, None]
+def counts(mask, layers):
+    return torch.linalg.matrix_power(mask.double(), layers)
+
+
+def by_sets(mask, layers):
+    length = len(mask)
+    known = [{i} for i in range(length)]
+    for _ in range(layers):
+        known = [
+            set().union(*(known[j] for j in range(length) if mask[i, j])) for i in range(length)
+        ]
+    return torch.tensor([[j in facts for j in range(length)] for facts in known])
+
+
+def with_loops(mask, layers):
+    length = len(mask)
+    known = torch.eye(length, dtype=torch.bool)
+    for _ in range(layers):
+        after = torch.zeros_like(known)
+        for i in range(length):
+            for k in range(length):
+                for j in range(length):
+                    if mask[i, k] and known[k, j]:
+                        after[i, j] = True
+        known = after
+    return known
 
 
 def posterior(before, transition, left, right, step=lambda t, r: t[:, r], normalise=True):
@@ -93,7 +114,7 @@ def evenly(before, transition, left, right):
 
 
 def pairs(weight="joint", normalise=True, skip=True):
-    """Build wrong answers to 01.4 from one right one."""
+    """Build wrong answers to 01.3 from one right one."""
 
     def function(marginal, transition):
         total = 0.0
@@ -125,46 +146,6 @@ def products(marginal, transition):
     return marginal @ entropy(triples.transpose(1, 2)).sum(1)
 
 
-def with_loops(marginal, transition):
-    total = 0.0
-    for p, row in zip(marginal.tolist(), transition.tolist(), strict=True):
-        total -= p * sum(q * math.log(q) for q in row if q > 0)
-    return total
-
-
-def as_a_difference(marginal, transition):
-    """H(left, x) − H(left)."""
-    return entropy((marginal[:, None] * transition).flatten()) - entropy(marginal)
-
-
-def by_cases(length, kind):
-    answer = torch.zeros(length, length, dtype=torch.bool)
-    for i in range(length):
-        for j in range(length):
-            if isinstance(kind, list):
-                answer[i, j] = kind.index(j) <= kind.index(i)
-            else:
-                answer[i, j] = {"causal": j <= i, "full": True, "others": j != i}[kind]
-    return answer
-
-
-def one_after_another(length, order):
-    """Fill the rows in the order in which the positions come."""
-    answer, seen = torch.zeros(length, length, dtype=torch.bool), []
-    for position in order:
-        seen.append(position)
-        answer[position, seen] = True
-    return answer
-
-
-def sorts_the_list(length, kind):
-    if isinstance(kind, list):
-        answer = mask(length, kind)
-        kind.sort()
-        return answer
-    return mask(length, kind)
-
-
 def word_by_word(before, transition, left, right):
     weights = []
     for x in range(len(before)):
@@ -185,35 +166,25 @@ def all_at_once(marginal, transition):
 
 
 WRONG = [
-    ("entropy_given_left", lambda m, t: None, "Is a `return` missing"),
-    ("entropy_given_left", lambda m, t: entropy(t), r"tensor of shape \(3,\)"),
-    ("entropy_given_left", lambda m, t: m @ entropy(t) / torch.tensor(2.0).log(), "in bits"),
-    ("entropy_given_left", lambda m, t: -(m @ entropy(t)), "sign is turned"),
-    ("entropy_given_left", lambda m, t: entropy(t).mean(), "All rows count the same"),
-    ("entropy_given_left", lambda m, t: entropy(t).sum(), "sum of the rows' entropies"),
-    ("entropy_given_left", lambda m, t: entropy(m @ t), "without any context"),
-    ("entropy_given_left", lambda m, t: entropy(m), "left neighbour itself"),
-    ("entropy_given_left", lambda m, t: entropy((m[:, None] * t).flatten()), r"H\(left, x\)"),
-    ("entropy_given_left", lambda m, t: -(m @ (t * t.log()).sum(1)), "NaN in your answer"),
-    ("entropy_given_left", lambda m, t: m @ entropy(t.T), "summed over the columns"),
-    ("entropy_given_left", lambda m, t: -(m @ (t * (t + 1e-4).log()).sum(1)), "an epsilon in"),
-    ("entropy_given_left", edits_left, "changed its inputs"),
-    ("entropy_given_left", lambda m, t: 1.0, "You gave 1; expected .*The entropies of the rows"),
-    ("mask", lambda n, k: None, "Is a `return` missing"),
-    ("mask", lambda n, k: mask(n, k).tolist(), "Expected a tensor of shape"),
-    ("mask", lambda n, k: mask(4, k), r"shape \(7, 7\), got \(4, 4\)"),
-    ("mask", lambda n, k: mask(n, k).float(), "Expected True and False"),
-    ("mask", lambda n, k: mask(n, k).T, "Yours looks to the right"),
-    ("mask", lambda n, k: ~mask(n, k), "the other way round"),
-    ("mask", only("causal", lambda n, k: mask(n, k).tril(-1)), "sees itself as well"),
-    ("mask", lambda n, k: mask(n, "full"), "look at all positions, for this kind too"),
-    ("mask", lambda n, k: mask(n, "causal"), "causal for this kind too"),
-    ("mask", only("others", lambda n, k: mask(n, "causal").tril(-1)), "words to the left only"),
-    ("mask", lambda n, k: mask(n, k).roll(1, 1), "Write down T = 3"),
-    ("mask", ordered(by_entries), "compare the entries of the list"),
-    ("mask", ordered(lambda n, k: mask(n, k).T), "come .later. in the list"),
-    ("mask", ordered(lambda n, k: mask(n, k) & mask(n, "others")), "A position sees itself"),
-    ("mask", ordered(lambda n, k: mask(n, "full")), "look at all positions, for this kind too"),
+    ("reached", lambda m, n: None, "Is a `return` missing"),
+    ("reached", lambda m, n: reached(m, n).tolist(), "Expected a tensor of shape"),
+    ("reached", lambda m, n: reached(m, n)[:2], "Expected a row a position, shape"),
+    ("reached", counts, "How often a word was heard does not count"),
+    ("reached", lambda m, n: m, "That is the mask itself"),
+    ("reached", lambda m, n: reached(m, n).T, "Rows and columns are exchanged"),
+    ("reached", lambda m, n: reached(m.T, n), "Rows and columns are exchanged"),
+    ("reached", lambda m, n: ~reached(m, n), "the other way round"),
+    ("reached", lambda m, n: reached(m, n + 1), "one layer too many"),
+    ("reached", lambda m, n: reached(m, max(n - 1, 0)), "one layer too few"),
+    ("reached", never_forgets, "Yours never forgets"),
+    ("reached", in_the_same_table, "write into a new table"),
+    ("reached", lambda m, n: reached(m, n) & ~torch.eye(len(m), dtype=torch.bool),
+     "do not take the diagonal out"),
+    ("reached", lambda m, n: reached(m, n) | torch.eye(len(m), dtype=torch.bool),
+     "keeps its own word only if"),
+    ("reached", edits_the_mask, "changed the mask"),
+    ("reached", lambda m, n: reached(m, n, lambda a, k: a & k), "Go through it on paper"),
+    ("reached", lambda m, n: reached(m, min(n, 4)), "After 12 layers"),
     ("posterior", lambda b, t, x, y: None, "Is a `return` missing"),
     ("posterior", lambda b, t, x, y: 0.5, r"Expected a tensor of shape \(3,\)"),
     ("posterior", lambda b, t, x, y: posterior(b, t, x, None), "right neighbour does not count"),
@@ -243,12 +214,6 @@ WRONG = [
     ("entropy_given_both", products, "products over x do not sum to one"),
     ("entropy_given_both", pairs(normalise=False), "entropy of whole triples"),
     ("entropy_given_both", pairs(skip=False), "NaN in your answer"),
-    ("entropy_given_left", lambda m, t: m @ entropy(t) / torch.tensor(10.0).log(), "base 10"),
-    ("entropy_given_left", lambda m, t: (m * entropy(t)).mean(), "mean of the weighted rows"),
-    ("entropy_given_left", lambda m, t: (m @ t) @ entropy(t), "how likely each .word. is"),
-    ("entropy_given_left", lambda m, t: "0.9", "Expected a number, got '0.9'"),
-    ("mask", sorts_the_list, "sorts the caller's own list"),
-    ("mask", lambda n, k: mask(n, k) if n != 7 else mask(n, k).fliplr(), "Position 0 may look at"),
     ("posterior", lambda b, t, x, y: posterior(b @ t if x is None else b, t, x, y),
      "not sent through `transition`|0 counts as false"),
     ("posterior", lambda b, t, x, y: posterior(b, t, x, y) + 0.01, "They part first at .0."),
@@ -257,14 +222,11 @@ WRONG = [
 ]  # fmt: skip
 
 RIGHT = [  # unusual, and right
-    ("entropy_given_left", with_loops),
-    ("entropy_given_left", as_a_difference),
-    ("entropy_given_left", lambda m, t: -(m @ torch.where(t > 0, t * t.log(), 0.0)).sum()),
-    ("entropy_given_left", lambda m, t: (m @ entropy(t)).reshape(1).numpy()),
-    ("mask", by_cases),
-    ("mask", ordered(one_after_another)),
-    ("mask", lambda n, k: mask(n, k).float() > 0),
-    ("mask", only("causal", lambda n, k: torch.arange(n) <= torch.arange(n)[:, None])),
+    ("reached", by_sets),
+    ("reached", with_loops),
+    ("reached", lambda m, n: counts(m, n) > 0),
+    ("reached", lambda m, n: reached(m, n, lambda a, k: k.double() @ a.double() > 0)),
+    ("reached", lambda m, n: reached(m, n, lambda a, k: (a[:, :, None] & k).any(1))),
     ("posterior", word_by_word),
     ("posterior", with_logarithms),
     ("posterior", lambda b, t, x, y: posterior(b.float(), t.float(), x, y)),
