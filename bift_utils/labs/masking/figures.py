@@ -70,7 +70,7 @@ def plot_draws(tokens: Sequence[str], numbers: Sequence[float], title: str) -> F
     for token, u in zip(tokens, numbers, strict=True):
         if u < ends["not selected"]:
             axes.plot(u, 0.1, "o", color="white", markersize=5)
-            axes.text(u, -0.3, token, ha="center", color="white", fontsize=9)
+            axes.text(u, -0.3, token, ha="center", color="white", fontsize=8)
     axes.set(xlim=(0, 0.2), ylim=(-0.45, 0.8), yticks=[], xlabel="the number u that a token draws")
     axes.set_title(title)
     return figure
