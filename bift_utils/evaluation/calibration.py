@@ -39,7 +39,7 @@ def reliability_bins(probabilities, labels, bins: int = 10) -> ReliabilityBins:
     Raises:
         ValueError: shapes do not fit, a row is no distribution, or a label is not a class.
 
-    Source: Guo et al. 2017, section 2. Introduced in notebook 03.
+    Source: Guo et al. 2017, section 2. Introduced in notebook 03b.
     """
     rows, answers = _check(probabilities, labels, bins)
     edges = torch.arange(1, bins, dtype=torch.float64) / bins
@@ -65,7 +65,7 @@ def expected_calibration_error(probabilities, labels, bins: int = 10) -> float:
 
     Args and errors as in `reliability_bins`.
 
-    Source: Guo et al. 2017, equation 3. Introduced in notebook 03.
+    Source: Guo et al. 2017, equation 3. Introduced in notebook 03b.
     """
     confidence, accuracy, count = reliability_bins(probabilities, labels, bins)
     gap = (confidence - accuracy).abs().nan_to_num(0.0)

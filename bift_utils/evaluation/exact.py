@@ -78,7 +78,7 @@ def pseudo_log_likelihood(
         ValueError: a sentence holds [MASK], or real text was given with the id of [MASK] alone.
 
     Source: Salazar et al. 2020, section 2.2; Kauf and Ivanova 2023, section 3 (pieces of words).
-    Introduced in notebook 03.
+    Introduced in notebook 03b.
     """
     tokens = tokens.cpu().long()
     known_language = not isinstance(masking, MaskingConfig)

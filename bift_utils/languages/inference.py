@@ -158,7 +158,7 @@ class ExactInference(ABC):
     ) -> Tensor:
         """Return P(x_i = v | z), (N, T, V), z_i included: what a proof-reader would believe.
 
-        Introduced in notebook 03.
+        Introduced in notebook 03b.
         """
         around = self._log_cavity(corrupted, channel)
         shown = self._channel_matrix(channel).T[corrupted.cpu().long()]  # (N, T, V)
@@ -172,7 +172,7 @@ class ExactInference(ABC):
         either kept or drawn at random. A channel that does neither (100/0/0) never scores a
         visible token; nothing is optimal there, and π_i is returned.
 
-        Source: Bayes' rule, derived in notebook 03, which introduces it.
+        Source: Bayes' rule, derived in notebook 03b. Introduced in notebook 03.
         """
         around = self._log_cavity(corrupted, channel)
         scored = channel.selected_matrix(self.vocab_size).T[corrupted.cpu().long()]  # (N, T, V)

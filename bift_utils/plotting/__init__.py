@@ -9,6 +9,7 @@ from bift_utils.plotting.figures import (
     plot_curves,
     plot_history,
     plot_reliability,
+    plot_scatter,
     plot_seeds,
     use_series_style,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "plot_curves",
     "plot_history",
     "plot_reliability",
+    "plot_scatter",
     "plot_seeds",
     "show_text_beside_figures",
     "use_series_style",

@@ -59,7 +59,7 @@ def plot_reliability(
         colours: a key of `plotting.COLOURS` for each curve in turn, at most four.
         start: where the axis of confidence begins; no answer of two classes is below 0.5.
 
-    Source: Guo et al. 2017, figure 1. Introduced in notebook 03.
+    Source: Guo et al. 2017, figure 1. Introduced in notebook 03b.
     """
     figure, axes = plt.subplots(figsize=(WIDTH, HEIGHT + 0.6))
     axes.plot([start, 1], [start, 1], "--", color="black", linewidth=1.2, label="calibrated")
@@ -166,6 +166,7 @@ def plot_curves(
     colours: Mapping[str, str] | None = None,
     baselines: Mapping[str, float] | None = None,
     optima: Mapping[str, float] | None = None,
+    names_at: str = "left",
 ) -> Figure:
     """Draw curves, named at their right end, with dotted baselines and dashed exact optima.
 
@@ -175,6 +176,7 @@ def plot_curves(
         xlabel, ylabel: quantity and unit.
         colours: name of a curve to a key of `COLOURS`.
         baselines, optima: name to the height of a horizontal line.
+        names_at: "left" or "right": at which end of these lines their names stand.
 
     Introduced in notebook 06.
     """
@@ -189,8 +191,9 @@ def plot_curves(
             axes.axhline(height, color=COLOURS["neutral"], linestyle=style, linewidth=1.2)
             axes.annotate(
                 name,
-                (0.01, height),
+                (0.01 if names_at == "left" else 0.99, height),
                 xycoords=("axes fraction", "data"),
+                ha=names_at,
                 va="bottom",
                 fontsize=9,
                 color=COLOURS["neutral"],
@@ -207,6 +210,36 @@ def _name_curves(axes, ends: list[tuple[float, float, str, str]]) -> None:
     for y, x, name, colour in sorted(ends):
         height = y if height is None else max(y, height + 0.07 * (high - low))
         axes.annotate(f" {name}", (x, height), color=colour, va="center", annotation_clip=False)
+
+
+def plot_scatter(
+    x: Sequence[float],
+    y: Sequence[float],
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    exact: tuple[Sequence[float], Sequence[float], str] | None = None,
+    colour: str = "mlm",
+) -> Figure:
+    """Draw one dot a case, and where it belongs as a dashed line.
+
+    Args:
+        x, y: one number each for every dot.
+        title: the finding.
+        xlabel, ylabel: quantity and unit.
+        exact: x and y of the dashed line, and its name.
+        colour: key of `plotting.COLOURS`.
+
+    Introduced in notebook 03.
+    """
+    figure, axes = plt.subplots(figsize=(WIDTH, HEIGHT + 0.2))
+    axes.plot(x, y, "o", color=COLOURS[colour], markersize=3, alpha=0.4, markeredgewidth=0)
+    if exact is not None:
+        line_x, line_y, name = exact
+        axes.plot(line_x, line_y, "--", color="black", linewidth=1.3, label=name)
+        axes.legend(loc="best")
+    axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    return figure
 
 
 def headline(figure: Figure, title: str, **style) -> None:

@@ -9,7 +9,6 @@ from torch import Tensor
 from bift_utils.labs.core.checks import (
     CheckResult,
     Mistake,
-    as_number,
     as_tensor,
     compare,
     require_gradient,
@@ -73,8 +72,134 @@ def check_bayes_rule(function: Callable) -> CheckResult:
     return run_check("03.1", function, stages)
 
 
+def _messages(start, transition, emission, tokens, blank) -> tuple[Tensor, Tensor]:
+    """Return P(words to the left, tag at the blank) and P(words to the right | tag), (K,) each."""
+    left, right = start, torch.ones_like(start)
+    for word in tokens[:blank]:
+        left = (left * emission[:, word]) @ transition
+    for word in reversed(tokens[blank + 1 :]):
+        right = transition @ (emission[:, word] * right)
+    return left, right
+
+
+def _wrong_messages(start, transition, emission, tokens, blank) -> dict[str, Tensor]:
+    """Return P(word, rest) with one thing spoilt, not yet divided by its sum."""
+    before, after = tokens[:blank], tokens[blank + 1 :]
+    ones = torch.ones_like(start)
+    left, right = _messages(start, transition, emission, tokens, blank)
+    late, unread, turned, ordered = start, start, start, start
+    for place, word in enumerate(before):  # late: the last step is missing
+        late = late * emission[:, word]
+        late = late @ transition if place < blank - 1 else late
+        unread = unread @ transition
+        turned = transition @ (turned * emission[:, word])
+        ordered = (ordered @ transition) * emission[:, word]
+    forwards, short, unread_right, turned_right, ordered_right = ones, ones, ones, ones, ones
+    for word in after:
+        forwards = transition @ (emission[:, word] * forwards)
+    for place, word in enumerate(reversed(after)):
+        short = emission[:, word] * (transition @ short if place else short)
+        unread_right = transition @ unread_right
+        turned_right = (emission[:, word] * turned_right) @ transition
+        ordered_right = emission[:, word] * (transition @ ordered_right)
+    both = left * right
+    return {
+        "The right side is missing: that is what the left alone says.": left @ emission,
+        "The left side is missing: start and the words to the left say something, too.": (
+            right @ emission
+        ),
+        "The words to the left were not used. From the right alone you need P(tag at the blank), "
+        "and these words change it.": (unread * right) @ emission,
+        "That is the prior: no word was used.": unread @ emission,
+        "Left and right are added, tag by tag; multiply them.": (left + right) @ emission,
+        "The right side must begin at the *end* of the sentence: take the words in reverse.": (
+            left * forwards
+        )
+        @ emission,
+        "From the left, one step is missing: after the last word, go on to the tag of the blank "
+        "(@ transition).": (late * right) @ emission,
+        "From the right, one step is missing: the word beside the blank speaks of *its* tag; go on "
+        "to the blank's (transition @ …).": (left * short) @ emission,
+        "From the left, `transition` is the wrong way round: a row is the tag before, a column the "
+        "next tag, so left @ transition.": (turned * right) @ emission,
+        "From the right, `transition` is the wrong way round: a row is the tag before, a column "
+        "the next tag, so transition @ right.": (left * turned_right) @ emission,
+        "From the left, the step comes before the word: `start` is the first word's tag already. "
+        "Multiply by the word's column of emission, then take the step.": (ordered * right)
+        @ emission,
+        "From the right, the step comes before the word: multiply by the word's column of "
+        "emission, then take the step.": (left * ordered_right) @ emission,
+        "The words to the right are not read; multiply by emission[:, word] at each.": (
+            left * unread_right
+        )
+        @ emission,
+        "The likeliest tag alone was taken. Every tag counts, with its weight.": emission[
+            both.argmax()
+        ],
+    }
+
+
+def check_word_posterior(function: Callable) -> CheckResult:
+    """Check exercise 03.2: `function(start, transition, emission, tokens, blank)` is exact.
+
+    The language has K tags and V words; `tokens` is a list of ids, with V at the blank.
+    """
+    generator = make_generator(13)
+
+    def draw(rows, columns):
+        table = 0.05 + torch.rand(rows, columns, generator=generator, dtype=torch.float64).square()
+        return table / table.sum(1, keepdim=True)
+
+    def never(table):
+        """Return the table with a zero in each row: what cannot follow, or is never said."""
+        table = table.clone()
+        for i in range(len(table)):
+            table[i, (i + 1) % table.shape[1]] = 0.0
+        return table / table.sum(1, keepdim=True)
+
+    plain = draw(1, 3)[0], draw(3, 3), draw(3, 4)
+    holes = draw(1, 2)[0], draw(2, 2), never(draw(2, 5))
+    cases = [(plain, [4], 0), (plain, [1, 4], 1), (plain, [4, 2], 0), (plain, [3, 1, 4], 2),
+             (plain, [4, 0, 2], 0), (plain, [0, 4, 3, 1], 1), (plain, [2, 0, 1, 4, 3, 3, 0], 3),
+             (holes, [2, 5, 0], 1), (holes, [5, 4, 4, 1], 0)]  # fmt: skip
+
+    def stages(function):
+        what = "one probability for each word"
+        for tables, tokens, blank in cases:
+            given, shape = [table.clone() for table in tables], (tables[2].shape[1],)
+            said = f"For the ids {tokens}, where {tokens[blank]} is the blank (place {blank})."
+            try:
+                answer = as_tensor(function(*given, list(tokens), blank), shape, what)
+            except IndexError as error:
+                raise Mistake(
+                    f"{said} Your function raised IndexError: {error}. {tokens[blank]} is [MASK], "
+                    "which has no column in emission. Leave the place of the blank out: the words "
+                    "before it are tokens[:blank], those behind it tokens[blank + 1 :]."
+                ) from None
+            left, right = _messages(*tables, tokens, blank)
+            joint = (left * right) @ tables[2]
+            wrong = _wrong_messages(*tables, tokens, blank)
+            compare(
+                answer,
+                joint / joint.sum(),
+                {
+                    "That is P(word, rest). Divide by its sum, the evidence.": joint,
+                    "You normalised by a softmax. These are probabilities: divide by their sum.": (
+                        joint.softmax(0)
+                    ),
+                    **{cause: value / value.sum() for cause, value in wrong.items()},
+                },
+                said,
+                "P(words to the left, tag) for each tag is "
+                f"{[round(value, 4) for value in left.tolist()]}, P(words to the right | tag) "
+                f"{[round(value, 4) for value in right.tolist()]}.",
+            )
+
+    return run_check("03.2", function, stages)
+
+
 def check_kl_divergence(function: Callable) -> CheckResult:
-    """Check exercise 03.2: `function(exact, log_probabilities)` is KL(exact ‖ model) by rows."""
+    """Check exercise 03.3: `function(exact, log_probabilities)` is KL(exact ‖ model) by rows."""
     exact = torch.tensor([[0.7, 0.2, 0.1], [0.5, 0.5, 0.0]], dtype=torch.float64)
     model = torch.tensor([[0.4, 0.4, 0.2], [0.3, 0.6, 0.1]], dtype=torch.float64)
     kl = (torch.special.xlogy(exact, exact) - exact * model.log()).sum(-1)
@@ -128,82 +253,6 @@ def check_kl_divergence(function: Callable) -> CheckResult:
             hint="The second row has an exact probability of 0. That term is exactly 0; nothing "
             "else may change.",
         )
-
-    return run_check("03.2", function, stages)
-
-
-def check_copy_or_doubt(function: Callable) -> CheckResult:
-    """Check exercise 03.3: `function(around, seen, kept, drawn)` is the optimum at a visible word.
-
-    `kept` and `drawn` are the channel's shares of selected tokens.
-    """
-
-    def optimum(around, seen, kept, drawn):
-        copy = kept * around[seen] / (kept * around[seen] + drawn / len(around))
-        return copy * torch.eye(len(around), dtype=torch.float64)[seen] + (1 - copy) * around
-
-    def near_misses(around, seen, kept, drawn):
-        word = torch.eye(len(around), dtype=torch.float64)[seen]
-        size = len(around)
-
-        def mixed(copy):
-            return copy * word + (1 - copy) * around
-
-        likely = kept * around[seen]
-        right = likely / (likely + drawn / size)
-        exchanged = drawn * around[seen] / (drawn * around[seen] + kept / size)
-        others = 1 - right
-        return {
-            "That is the context alone: the visible word is some evidence too.": around,
-            "You copy always. A selected visible word may have been drawn at random.": word,
-            "A random draw hits this very word once in V: divide `drawn` by the number of "
-            "candidates.": mixed(likely / (likely + drawn)),
-            "κ does not use the context: weigh `kept` with π(w).": mixed(kept / (kept + drawn)),
-            "κ and 1 − κ are swapped: κ is the weight of the copy.": mixed(others),
-            "`kept` and `drawn` are exchanged.": mixed(exchanged),
-            "You set the visible word to κ. The context expects it too: *add* κ to "
-            "(1 − κ) · π(w).": right * word + others * around * (1 - word),
-            "κ is the weight of the copy, but 1 − κ goes to the context as a whole, the visible "
-            "word included: you put κ on the word and shared the rest out among the others.": (
-                right * word + others * (around * (1 - word)) / (around * (1 - word)).sum()
-            ),
-            "The shares are arguments: you took the 0.1 and 0.1 of the notebook.": optimum(
-                around, seen, 0.1, 0.1
-            ),
-            "V is the number of candidates, len(around); you took the 8 of the notebook.": mixed(
-                likely / (likely + drawn / 8)
-            ),
-            "The shares and V are those of the notebook (0.1, 0.1 and 8): take your arguments.": (
-                mixed(around[seen] / (around[seen] + 1 / 8))
-            ),
-            "You left the division by V out of both terms' sum: κ is kept · π(w) over the sum of "
-            "kept · π(w) and drawn / V.": mixed(likely * size / (likely + drawn)),
-            "That is κ · π(w) at the word seen and nothing else; the context's share is missing.": (
-                right * word
-            ),
-            "Your weights do not sum to one: the context counts with 1 − κ.": (
-                right * word + around
-            ),
-            "A random draw is made from all V words, the one that stands there included: divide "
-            "by V, not by V − 1.": mixed(likely / (likely + drawn / (size - 1))),
-        }
-
-    def stages(function):
-        what = "one probability for each candidate"
-        four = [0.4, 0.3, 0.2, 0.1]
-        cases = [(four, 1, 0.3, 0.1), (four, 3, 0.1, 0.1), (four, 0, 0.3, 0.2), (four, 2, 0.0, 0.5),
-                 ([0.6, 0.0, 0.4], 1, 0.2, 0.1), ([0.7, 0.3], 0, 0.05, 0.25)]  # fmt: skip
-        for numbers, *question in cases:
-            around = torch.tensor(numbers, dtype=torch.float64)
-            answer = _call(function, around, *question, shape=tuple(around.shape), what=what)
-            seen, kept, drawn = question
-            compare(
-                answer,
-                optimum(around, *question),
-                near_misses(around, *question),
-                f"For π = {numbers}, the word seen number {seen}, kept {kept} and drawn {drawn}.",
-                "Mix two answers: copy with weight κ, the context with weight 1 − κ.",
-            )
 
     return run_check("03.3", function, stages)
 
@@ -327,98 +376,3 @@ def check_mlm_head(function: Callable) -> CheckResult:
         require_gradient(function(hidden, dict(w)), _head(hidden, w), leaves, said)
 
     return run_check("03.4", function, stages, "Your function changed the weights, or `hidden`.")
-
-
-SENTENCE = (
-    "Your function changed the sentence. Hide each token in a clone, or the next one is scored "
-    "with more than itself hidden."
-)
-
-
-def _stand_in(corrupted: Tensor) -> Tensor:
-    """Stand for a network of five words and [MASK] (5): each answer depends on all ids.
-
-    Like the real one it answers with V + 1 columns, and [MASK] is the least likely answer.
-    """
-    if not isinstance(corrupted, Tensor) or corrupted.dim() != 2:
-        raise Mistake(
-            "log_probabilities wants ids of shape (N, T). For one sentence: tokens[None]."
-        )
-    if corrupted.is_floating_point() or not ((corrupted >= 0) & (corrupted <= 5)).all():
-        raise Mistake("log_probabilities was given something that is not a token id.")
-    places = torch.arange(1, corrupted.shape[1] + 1, dtype=torch.float64)
-    mixed = corrupted.double() @ torch.cos(places[:, None] * places)  # (N, T)
-    logits = torch.sin(mixed[..., None] * torch.arange(1, 7))
-    logits = logits + 2.0 * torch.nn.functional.one_hot(corrupted, 6)
-    logits[..., 5] = logits[..., 5] - 9.0
-    return logits.log_softmax(-1)
-
-
-def check_pseudo_likelihood(function: Callable) -> CheckResult:
-    """Check exercise 03.5: `function(log_probabilities, tokens, mask_token_id)` scores a sentence.
-
-    `log_probabilities` is a function from corrupted ids (N, T) to log-probabilities (N, T, V).
-    """
-    mask, model = 5, _stand_in
-
-    def single(tokens, hidden_at, place) -> Tensor:
-        """Return log P(x_i) at a place, with the places `hidden_at` hidden."""
-        blank = tokens.clone()
-        blank[hidden_at] = mask
-        return model(blank[None])[0, place, tokens[place]]
-
-    def score(tokens, hidden_at, places=None) -> Tensor:
-        """Sum over i of log P(x_i), with the places hidden_at(i) hidden."""
-        places = range(len(tokens)) if places is None else places
-        terms = [single(tokens, hidden_at(i), i) for i in places]
-        return torch.stack([torch.zeros((), dtype=torch.float64), *terms]).sum()
-
-    def near_misses(tokens) -> dict[str, Tensor]:
-        expected, length = score(tokens, lambda i: [i]), len(tokens)
-        entries, chances = [], []
-        for i in range(length):
-            blank = tokens.index_fill(0, torch.tensor(i), mask)
-            entries.append(model(blank[None])[0, i, mask])
-            chances.append(single(tokens, [i], i).exp())
-        return {
-            "You scored each token while it was visible: the model copies it. Put [MASK] "
-            "in its place first.": score(tokens, lambda i: []),
-            "You hid all tokens at once. Hide one, score it, and put it back.": score(
-                tokens, lambda i: slice(None)
-            ),
-            "You hid the token and all to its right: that is a one-way score. Hide one "
-            "token only.": score(tokens, lambda i: slice(i, None)),
-            "A token that was hidden stayed hidden: start each time from the whole "
-            "sentence.": score(tokens, lambda i: slice(0, i + 1)),
-            "You read the entry of [MASK], not that of the hidden word: remember the word "
-            "before you hide it.": torch.stack(entries).sum(),
-            "The first token is missing from your sum.": score(
-                tokens, lambda i: [i], range(1, length)
-            ),
-            "The last token is missing from your sum.": score(
-                tokens, lambda i: [i], range(length - 1)
-            ),
-            "The first and the last token are missing from your sum: this sentence has no [CLS] "
-            "and [SEP].": score(tokens, lambda i: [i], range(1, length - 1)),
-            "That is in bits; nats take the natural logarithm.": expected / math.log(2),
-            "That is the mean a token; asked is the sum.": expected / length,
-            "You added probabilities; add their logarithms.": torch.stack(chances).sum(),
-            "That is exp of the score; asked is its logarithm, in nats.": expected.exp(),
-            "The sign is wrong: a log-likelihood is below zero.": -expected,
-        }
-
-    def stages(function):
-        for ids in ([3, 0, 4, 1], [2, 2, 0, 3], [1, 4, 4, 0, 2, 3], [2]):
-            tokens = torch.tensor(ids)
-            answer = as_number(function(model, tokens.clone(), mask))
-            first = float(single(tokens, [0], 0))
-            compare(
-                answer,
-                float(score(tokens, lambda i: [i])),
-                {cause: float(value) for cause, value in near_misses(tokens).items()},
-                f"For the sentence {ids}.",
-                "For each i: a clone with [MASK] at i, the model on it, the entry [0, i, x_i]. For "
-                f"i = 0 that is {first:.4f}.",
-            )
-
-    return run_check("03.5", function, stages, SENTENCE)

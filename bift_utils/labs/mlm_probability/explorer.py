@@ -16,8 +16,8 @@ from bift_utils.models.joint import BertForJointTraining
 MASK = "[MASK]"
 COLOURS = {
     "prior": "light",
-    "likelihood, scaled": "neutral",
-    "posterior": "joint",
+    "likelihood, scaled": "light",
+    "posterior": "neutral",
     "network": "mlm",
 }
 
@@ -53,7 +53,7 @@ def bayes_parts(
 
 
 class BayesExplorer(Explorer):
-    """A list for each word, one for the channel, and one for the position that is asked.
+    """A list for each word, one for the channel if there are several, one for the position asked.
 
     `distance` is KL(exact ‖ network) of the figure shown, in nats.
     """
@@ -89,7 +89,8 @@ class BayesExplorer(Explorer):
         self.ask = ipywidgets.Dropdown(
             options=list(range(1, len(given) + 1)), value=ask, description="ask for word", **common
         )
-        self.watch(*self.places, self.channel, self.ask)
+        choices = [self.channel] if len(self.networks) > 1 else []  # one is no choice
+        self.watch(*self.places, *choices, self.ask)
 
     def update(self) -> Figure | None:
         """Compute the four distributions and draw them; else say why there is nothing to draw."""

@@ -6,10 +6,11 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from bift_utils.plotting.figures import COLOURS, HEIGHT, WIDTH, headline
+from bift_utils.plotting.figures import COLOURS, WIDTH, headline
 
-# one tone a candidate, light and dark in turn, so that neighbours differ in grey as well
-TONES = ("#0072B2", "#C9CED6", "#D55E00", "#E8E3B0", "#555555", "#F0C3DA", "#009E73", "#B5D8EF")
+# one tone a candidate, light and dark in turn, so that neighbours differ in grey as well; none of
+# them is the colour of an objective
+TONES = ("#5B4A8A", "#DDD6EC", "#7A5C2E", "#EADFBF", "#3D5A5C", "#C6DAD8", "#7B3B52", "#ECCFD8")
 
 
 def _black_or_white(tone: str) -> str:
@@ -47,9 +48,11 @@ def plot_bayes_bars(
         for i, (word, value) in enumerate(zip(words, values, strict=True)):
             tone = TONES[i % len(TONES)]
             axes.barh(0, value, left=start, color=tone, edgecolor="white", height=0.8)
-            if value > 0.03 * total:
+            if value > 0.01 * total:
                 style = {"ha": "center", "va": "center", "fontsize": 8}
-                axes.text(start + value / 2, 0, word, color=_black_or_white(tone), **style)
+                upright = {"rotation": 90} if value < 0.04 * total else {}  # too narrow to lie
+                colour = _black_or_white(tone)
+                axes.text(start + value / 2, 0, word, color=colour, **style, **upright)
             start += value
         axes.set(xlim=(0, total), ylim=(-0.4, 0.4), yticks=[])
         axes.set_title(name, fontsize=9, fontweight="normal")
@@ -89,34 +92,4 @@ def plot_candidates(
         axes.set_yticks(range(len(words)), words if i == 0 else [], parse_math=False)
         axes.set_title(name, fontsize=9, fontweight="normal")
     headline(figure, title, parse_math=False)
-    return figure
-
-
-def plot_scatter(
-    x: Sequence[float],
-    y: Sequence[float],
-    title: str,
-    xlabel: str,
-    ylabel: str,
-    exact: tuple[Sequence[float], Sequence[float], str] | None = None,
-    colour: str = "mlm",
-) -> Figure:
-    """Draw one dot a case, and where it belongs as a dashed line.
-
-    Args:
-        x, y: one number each for every dot.
-        title: the finding.
-        xlabel, ylabel: quantity and unit.
-        exact: x and y of the dashed line, and its name.
-        colour: key of `plotting.COLOURS`.
-
-    Introduced in notebook 03.
-    """
-    figure, axes = plt.subplots(figsize=(WIDTH, HEIGHT + 0.2))
-    axes.plot(x, y, "o", color=COLOURS[colour], markersize=3, alpha=0.4, markeredgewidth=0)
-    if exact is not None:
-        line_x, line_y, name = exact
-        axes.plot(line_x, line_y, "--", color="black", linewidth=1.3, label=name)
-        axes.legend(loc="best")
-    axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
     return figure

@@ -1,0 +1,1 @@
+"""Notebook 03b: its network, checks and figures."""
