@@ -166,7 +166,7 @@ def plot_curves(
     colours: Mapping[str, str] | None = None,
     baselines: Mapping[str, float] | None = None,
     optima: Mapping[str, float] | None = None,
-    names_at: str = "left",
+    baseline_names: str = "left",
 ) -> Figure:
     """Draw curves, named at their right end, with dotted baselines and dashed exact optima.
 
@@ -176,7 +176,7 @@ def plot_curves(
         xlabel, ylabel: quantity and unit.
         colours: name of a curve to a key of `COLOURS`.
         baselines, optima: name to the height of a horizontal line.
-        names_at: "left" or "right": at which end of these lines their names stand.
+        baseline_names: "left" or "right": the end of the baselines at which their names stand.
 
     Introduced in notebook 06.
     """
@@ -186,14 +186,17 @@ def plot_curves(
         colour = COLOURS[(colours or {}).get(name, order[i % 4])]
         axes.plot(x, y, color=colour, marker="o" if len(x) <= 20 else None, markersize=4)
         ends.append((y[-1], x[-1], name, colour))
-    for lines, style in ((baselines or {}, ":"), (optima or {}, "--")):
+    for lines, style, side in (
+        (baselines or {}, ":", baseline_names),
+        (optima or {}, "--", "left"),
+    ):
         for name, height in lines.items():
             axes.axhline(height, color=COLOURS["neutral"], linestyle=style, linewidth=1.2)
             axes.annotate(
                 name,
-                (0.01 if names_at == "left" else 0.99, height),
+                (0.01 if side == "left" else 0.99, height),
                 xycoords=("axes fraction", "data"),
-                ha=names_at,
+                ha=side,
                 va="bottom",
                 fontsize=9,
                 color=COLOURS["neutral"],

@@ -79,6 +79,23 @@ def bayes(rng):
     return prior / prior.sum(), likelihood + 1e-6
 
 
+def sentence_with_a_blank(rng):
+    tags, size, length = rng.choice((1, 2, 3)), rng.choice((2, 3, 4)), rng.choice((1, 2, 3, 5))
+    start, transition, emission = (
+        tensor([[rng.random() + 0.05 for _ in range(columns)] for _ in range(rows)])
+        for rows, columns in ((1, tags), (tags, tags), (tags, size))
+    )
+    if size > 2 and rng.random() < 0.3:
+        emission[rng.randrange(tags), rng.randrange(size)] = 0.0
+    tables = (table / table.sum(1, keepdim=True) for table in (start, transition, emission))
+    first, *others = tables
+    tokens, blank = [rng.randrange(size) for _ in range(length)], rng.randrange(length)
+    if tags == 1:  # no word that the only tag never says
+        tokens = [int(others[1][0].argmax()) for _ in tokens]
+    tokens[blank] = size
+    return first[0], *others, tokens, blank
+
+
 def divergence(rng):
     rows, size = rng.choice((1, 2, 3)), rng.choice((2, 3, 4))
     return tensor([row(rng, size) for _ in range(rows)]), normals(rng, rows, size).log_softmax(-1)
@@ -106,6 +123,28 @@ def stand_in(ids: torch.Tensor) -> torch.Tensor:
     places = torch.arange(1, ids.shape[1] + 1, dtype=torch.float64)
     mixed = ids.double() @ torch.cos(places[:, None] * places)
     return torch.sin(mixed[..., None] * torch.arange(1, 8)).log_softmax(-1)
+
+
+def words_alone(ids: torch.Tensor) -> torch.Tensor:
+    """Answer with the six words alone, and never with [MASK]."""
+    return stand_in(ids)[..., :6].log_softmax(-1)
+
+
+def pair(rng):
+    length = rng.choice((2, 3, 5))
+    tokens = torch.tensor([rng.randrange(6) for _ in range(length)])
+    first, second = rng.sample(range(length), 2)
+    tokens[[first, second]] = 6
+    return words_alone, tokens, first, second
+
+
+def calibration(rng):
+    n = rng.choice((1, 3, 12))
+    if rng.random() < 0.5:  # on edges, which two to the power of k writes exactly
+        bins, sure = rng.choice((1, 2, 4, 8)), [rng.randrange(1, 17) / 16 for _ in range(n)]
+    else:
+        bins, sure = rng.choice((3, 5, 10)), [0.01 + 0.98 * rng.random() for _ in range(n)]
+    return tensor(sure), torch.tensor([rng.random() < 0.6 for _ in range(n)]), bins
 
 
 def pseudo(rng):
@@ -340,6 +379,8 @@ INPUTS: dict[str, Callable[[random.Random], tuple]] = {
     "check_mask_tokens": masking,
     "check_find_faults": faults, "check_bayes_rule": bayes,
     "check_kl_divergence": divergence, "check_copy_or_doubt": copy_or_doubt,
+    "check_word_posterior": sentence_with_a_blank, "check_pair": pair,
+    "check_calibration_error": calibration,
     "check_mlm_head": head, "check_pseudo_likelihood": pseudo, "check_wordpiece": wordpiece,
     "check_pack": pack, "check_unigram_loss": unigram, "check_rate_factor": rate,
     "check_diagnose": diagnose, "check_mean_pool": pool, "check_first_labels": first_labels,

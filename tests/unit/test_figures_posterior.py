@@ -1,4 +1,4 @@
-"""The figures of notebook 03 draw what they are given, on the scales that they promise."""
+"""The figures of notebooks 03 and 03b draw what they are given, on the scales they promise."""
 
 import pytest
 import torch
@@ -19,19 +19,18 @@ def test_the_second_bar_is_as_long_as_the_evidence():
     assert prior.get_xlim() == after.get_xlim() == (0, 1)
 
 
+def test_a_narrow_part_of_a_bar_has_its_name_upright():
+    figure = posterior.plot_bayes_bars(["a", "b", "c"], [0.02, 0.005, 0.975], [0.1, 0.1, 0.2], "F")
+    turned = {text.get_text(): text.get_rotation() for text in figure.axes[0].texts}
+    assert turned == {"a": 90, "c": 0}
+
+
 def test_candidates_share_one_scale():
     panels = {"one": [0.2, 0.8], "two": [0.5, 0.5]}
     figure = posterior.plot_candidates(["a", "$b$"], panels, "Found")
     assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
     assert [bar.get_width() for bar in figure.axes[0].patches] == [0.2, 0.8]
     figure.canvas.draw()  # a dollar sign is a letter, not mathematics
-
-
-def test_scatter_has_a_dashed_exact_line():
-    figure = posterior.plot_scatter([1, 2], [3, 4], "F", "x", "y", exact=([0, 1], [0, 1], "same"))
-    dots, line = figure.axes[0].lines
-    assert list(dots.get_ydata()) == [3, 4]
-    assert line.get_linestyle() == "--" and line.get_label() == "same"
 
 
 def test_reliability_leaves_small_bins_out():

@@ -128,6 +128,12 @@ def test_baselines_are_dotted_and_optima_dashed():
     assert texts(axes)["exact"].xy[1] == 0.5
 
 
+def test_names_of_baselines_may_stand_at_the_right_end():
+    lines = {"baselines": {"guessing": 2.0}, "optima": {"exact": 0.5}}
+    names = texts(plot_curves({}, "t", "x", "y", **lines, baseline_names="right").axes[0])
+    assert [(n.xy[0], n.get_ha()) for n in names.values()] == [(0.99, "right"), (0.01, "left")]
+
+
 def test_names_at_the_same_height_do_not_overlap():
     same = {name: ([0, 1], [1.0, 0.0]) for name in ("a", "b", "c")}
     axes = plot_curves(same, "t", "x", "y").axes[0]

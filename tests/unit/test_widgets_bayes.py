@@ -111,6 +111,18 @@ def test_controls_have_labels_and_keys(explorer):
     assert not any(control.disabled for control in explorer.controls)
 
 
+def test_one_channel_is_no_choice():
+    only = {"80/10/10": networks()["80/10/10"]}
+    explorer = BayesExplorer(LANGUAGE, WORDS, only, f"a {MASK} b", 2)
+    assert [c.description for c in explorer.controls] == [
+        "word 1",
+        "word 2",
+        "word 3",
+        "ask for word",
+    ]
+    assert explorer.update() is not None and "The word is hidden" in explorer.status.value
+
+
 @pytest.mark.parametrize("sentence, ask", [("a d b", 1), (f"a {MASK}", 3), ("a b", 0)])
 def test_bad_input_is_named(sentence, ask):
     with pytest.raises(ValueError, match="expected words of"):

@@ -159,9 +159,9 @@ def check_word_posterior(function: Callable) -> CheckResult:
 
     plain = draw(1, 3)[0], draw(3, 3), draw(3, 4)
     holes = draw(1, 2)[0], draw(2, 2), never(draw(2, 5))
-    cases = [(plain, [4], 0), (plain, [1, 4], 1), (plain, [4, 2], 0), (plain, [3, 1, 4], 2),
-             (plain, [4, 0, 2], 0), (plain, [0, 4, 3, 1], 1), (plain, [2, 0, 1, 4, 3, 3, 0], 3),
-             (holes, [2, 5, 0], 1), (holes, [5, 4, 4, 1], 0)]  # fmt: skip
+    cases = [(plain, [2, 0, 4, 3, 1], 2), (plain, [1, 4], 1), (plain, [4, 2], 0),
+             (plain, [3, 1, 4], 2), (plain, [4, 0, 2], 0), (plain, [0, 4, 3, 1], 1),
+             (plain, [4], 0), (holes, [2, 5, 0], 1), (holes, [5, 4, 4, 1], 0)]  # fmt: skip
 
     def stages(function):
         what = "one probability for each word"

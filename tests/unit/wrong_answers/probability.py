@@ -1,8 +1,11 @@
 """Wrong and unusual right answers, notebook 03; the wrong ones with what must be said."""
 
+import itertools
+
 import torch
 
 from bift_utils.labs.mlm_probability.checks import _head
+from bift_utils.languages.families import HiddenMarkovLanguage
 
 
 def joint(prior, likelihood):
@@ -24,45 +27,6 @@ def one_axis(dimension, keepdim=True):
 
 def divergence(exact, log_q):
     return (torch.special.xlogy(exact, exact) - exact * log_q).sum(-1)
-
-
-def mixture(copy):
-    """Build wrong answers from a rule for κ."""
-
-    def function(around, seen, kept, drawn):
-        word = torch.zeros_like(around)
-        word[seen] = 1.0
-        share = copy(float(around[seen]), kept, drawn)
-        return share * word + (1 - share) * around
-
-    return function
-
-
-def right_share(p, kept, drawn, size=4):
-    return kept * p / (kept * p + drawn / size)
-
-
-def shared_out(around, seen, kept, drawn):
-    share = right_share(float(around[seen]), kept, drawn)
-    others = around.clone()
-    others[seen] = 0.0
-    answer = (1 - share) * others / others.sum()
-    answer[seen] = share
-    return answer
-
-
-def sets_the_word(around, seen, kept, drawn):
-    share = right_share(float(around[seen]), kept, drawn)
-    answer = (1 - share) * around
-    answer[seen] = share
-    return answer
-
-
-def spoils_its_input(around, seen, kept, drawn):
-    share = right_share(float(around[seen]), kept, drawn)
-    around *= 1 - share
-    around[seen] += share
-    return around
 
 
 def head(*order, **options):
@@ -88,71 +52,6 @@ def changes_weights(hidden, w):
     return _head(hidden, w)
 
 
-def pseudo_likelihood(where, fresh=True, log=True, scale=1.0):
-    """Build wrong scores: `where` says what is hidden while position i is scored."""
-
-    def function(model, tokens, mask_token_id):
-        total, blank = 0.0, tokens.clone()
-        for i in range(len(tokens)):
-            if fresh:
-                blank = tokens.clone()
-            blank[where(i)] = mask_token_id
-            value = model(blank[None])[0, i, tokens[i]]
-            total = total + (value if log else value.exp())
-        return scale * total
-
-    return function
-
-
-def edits(model, tokens, mask_token_id):
-    total = 0.0
-    for i in range(len(tokens)):
-        kept = int(tokens[i])
-        tokens[i] = mask_token_id
-        total = total + model(tokens[None])[0, i, kept]
-    return total
-
-
-def forgets_the_word(model, tokens, mask_token_id):
-    total = 0.0
-    for i in range(len(tokens)):
-        blank = tokens.clone()
-        blank[i] = mask_token_id
-        total = total + model(blank[None])[0, i, blank[i]]
-    return total
-
-
-def edits_and_forgets(model, tokens, mask_token_id):
-    total = 0.0
-    for i in range(len(tokens)):
-        tokens[i] = mask_token_id
-        total = total + model(tokens[None])[0, i, tokens[i]]
-    return total
-
-
-def no_batch(model, tokens, mask_token_id):
-    return model(tokens)[0, 0]
-
-
-def here(i):
-    return [i]
-
-
-def notebook(around, seen, kept, drawn):
-    """The shares and the number of words of notebook 03, whatever was asked."""
-    word = torch.eye(len(around), dtype=around.dtype)[seen]
-    copy = 0.1 * around[seen] / (0.1 * around[seen] + 0.1 / 8)
-    return copy * word + (1 - copy) * around
-
-
-def by_bayes(around, seen, kept, drawn):
-    """Write the channel down as a likelihood, and use Bayes' rule."""
-    likelihood = torch.full_like(around, drawn / len(around))
-    likelihood[seen] += kept
-    joint = around * likelihood
-    return joint / joint.sum()
-
-
 def module(hidden, w):
     """Use the layers of the library."""
     width, vocabulary = w["dense_weight"].shape[0], len(w["bias"])
@@ -170,22 +69,136 @@ def frozen(hidden, w):
     return _head(hidden, {k: getattr(v, "detach", lambda v=v: v)() for k, v in w.items()})
 
 
-def in_one_batch(model, tokens, mask_token_id):
-    """Hide each token in a row of its own, and ask once."""
-    rows = tokens.repeat(len(tokens), 1).fill_diagonal_(mask_token_id)
-    return model(rows).diagonal().T.gather(1, tokens[:, None]).sum()
+def messages(start, transition, emission, tokens, blank, left=True, right=True, step=True):
+    """Pass on both sides, or one; without `step` the last step to the blank is left out."""
+    before, after = start, torch.ones_like(start)
+    for place, word in enumerate(tokens[:blank]):
+        before = before * emission[:, word]
+        if step or place < blank - 1:
+            before = before @ transition
+    for word in reversed(tokens[blank + 1 :]):
+        after = transition @ (emission[:, word] * after)
+    return (before if left else torch.ones_like(start)), (
+        after if right else torch.ones_like(start)
+    )
 
 
-def only_places(*which):
-    def function(model, tokens, mask_token_id):
-        total = torch.zeros(())
-        for i in list(range(len(tokens)))[slice(*which)]:
-            blank = tokens.clone()
-            blank[i] = mask_token_id
-            total = total + model(blank[None])[0, i, tokens[i]]
-        return total
+def by_messages(**options):
+    """Build answers from both sides, with the options of `messages`."""
+
+    def function(start, transition, emission, tokens, blank):
+        before, after = messages(start, transition, emission, tokens, blank, **options)
+        joint = (before * after) @ emission
+        return joint / joint.sum()
 
     return function
+
+
+def in_reading_order(start, transition, emission, tokens, blank):
+    """Go through the right side from the blank to the end, as one reads."""
+    before, _ = messages(start, transition, emission, tokens, blank)
+    after = torch.ones_like(start)
+    for word in tokens[blank + 1 :]:
+        after = transition @ (emission[:, word] * after)
+    joint = (before * after) @ emission
+    return joint / joint.sum()
+
+
+def turned(start, transition, emission, tokens, blank):
+    before, after = start, torch.ones_like(start)
+    for word in tokens[:blank]:
+        before = transition @ (before * emission[:, word])
+    for word in reversed(tokens[blank + 1 :]):
+        after = transition @ (emission[:, word] * after)
+    joint = (before * after) @ emission
+    return joint / joint.sum()
+
+
+def steps_first(start, transition, emission, tokens, blank):
+    before, after = start, torch.ones_like(start)
+    for word in tokens[:blank]:
+        before = (before @ transition) * emission[:, word]
+    for word in reversed(tokens[blank + 1 :]):
+        after = transition @ (emission[:, word] * after)
+    joint = (before * after) @ emission
+    return joint / joint.sum()
+
+
+def not_divided(start, transition, emission, tokens, blank):
+    before, after = messages(start, transition, emission, tokens, blank)
+    return (before * after) @ emission
+
+
+def tags_alone(start, transition, emission, tokens, blank):
+    before, after = messages(start, transition, emission, tokens, blank)
+    return before * after / (before * after).sum()
+
+
+def reads_the_blank(start, transition, emission, tokens, blank):
+    before = start
+    for word in tokens[: blank + 1]:
+        before = (before * emission[:, word]) @ transition
+    return before @ emission
+
+
+def added(start, transition, emission, tokens, blank):
+    before, after = messages(start, transition, emission, tokens, blank)
+    total = (before + after) @ emission
+    return total / total.sum()
+
+
+def words_unread(start, transition, emission, tokens, blank):
+    joint = start @ torch.linalg.matrix_power(transition, blank) @ emission
+    return joint / joint.sum()
+
+
+def sorts_its_words(start, transition, emission, tokens, blank):
+    answer = by_messages()(start, transition, emission, tokens, blank)
+    tokens.sort()
+    return answer
+
+
+def enumerated(start, transition, emission, tokens, blank):
+    """Go through every tagging."""
+    total = torch.zeros(emission.shape[1], dtype=start.dtype)
+    for path in itertools.product(range(len(start)), repeat=len(tokens)):
+        p = start[path[0]]
+        for one, two in itertools.pairwise(path):
+            p = p * transition[one, two]
+        for place, word in enumerate(tokens):
+            if place != blank:
+                p = p * emission[path[place], word]
+        total = total + p * emission[path[blank]]
+    return total / total.sum()
+
+
+def by_package(start, transition, emission, tokens, blank):
+    language = HiddenMarkovLanguage(start, transition, emission)
+    return language.cavity_posterior(torch.tensor([tokens]))[0, blank]
+
+
+def kept_at_one(start, transition, emission, tokens, blank):
+    """Divide by the sum at every step, as long sentences want it."""
+    before, after = start, torch.ones(len(start), dtype=start.dtype)
+    for word in tokens[:blank]:
+        before = (before * emission[:, word]) @ transition
+        before = before / before.sum()
+    for word in tokens[blank + 1 :][::-1]:
+        after = transition @ (emission[:, word] * after)
+        after = after / after.sum()
+    return torch.nn.functional.normalize((before * after) @ emission, p=1, dim=0)
+
+
+def one_product(start, transition, emission, tokens, blank):
+    """Chain matrices from both ends, a diagonal one for each word."""
+    matrix = torch.eye(len(start), dtype=start.dtype)
+    for word in tokens[:blank]:
+        matrix = matrix @ torch.diag(emission[:, word]) @ transition
+    other = torch.eye(len(start), dtype=start.dtype)
+    for word in tokens[blank + 1 :]:
+        other = other @ transition @ torch.diag(emission[:, word])
+    joint = torch.einsum("a,ab,bc,bv->v", start, matrix, other, emission)
+    return joint / joint.sum()
 
 
 WRONG = [
@@ -203,6 +216,21 @@ WRONG = [
     ("bayes_rule", in_place, "changed its inputs"),
     ("bayes_rule", one_axis(-1, keepdim=False), r"RuntimeError.*with keepdim=True it is \(N, 1\)"),
     ("bayes_rule", lambda p, k: 1 - p * k, "They part first at"),
+    ("word_posterior", lambda *a: None, "Is a `return` missing"),
+    ("word_posterior", tags_alone, "one probability for each word"),
+    ("word_posterior", reads_the_blank, r"which has no column in emission"),
+    ("word_posterior", not_divided, "Divide by its sum, the evidence"),
+    ("word_posterior", by_messages(right=False), "The right side is missing"),
+    ("word_posterior", by_messages(left=False), "The left side is missing"),
+    ("word_posterior", by_messages(step=False), "From the left, one step is missing"),
+    ("word_posterior", in_reading_order, r"at the \*end\* of the sentence"),
+    ("word_posterior", turned, "From the left, `transition` is the wrong way round"),
+    ("word_posterior", steps_first, "From the left, the step comes before the word"),
+    ("word_posterior", added, "multiply them"),
+    ("word_posterior", words_unread, "the prior: no word was used"),
+    ("word_posterior", lambda *a: not_divided(*a).softmax(0), "not divided|by a softmax"),
+    ("word_posterior", sorts_its_words, "changed its inputs"),
+    ("word_posterior", lambda *a: by_messages()(*a).square(), "P.words to the left, tag. for each"),
     ("kl_divergence", lambda p, q: None, "Is a `return` missing"),
     ("kl_divergence", lambda p, q: divergence(p, q).sum(), "one number a row"),
     ("kl_divergence", lambda p, q: (q.exp() * (q - p.log())).sum(-1), "the other direction"),
@@ -214,20 +242,6 @@ WRONG = [
     ("kl_divergence", lambda p, q: (p * (p.log() - q.exp())).sum(-1), "logarithms already"),
     ("kl_divergence", lambda p, q: (p * (p.log() - q)).sum(-1), "0 · log 0 gave NaN"),
     ("kl_divergence", lambda p, q: (p * ((p + 0.01).log() - q)).sum(-1), "They part first at"),
-    ("copy_or_doubt", lambda *a: None, "Is a `return` missing"),
-    ("copy_or_doubt", lambda a, s, k, d: a[s], "one probability for each candidate"),
-    ("copy_or_doubt", mixture(lambda p, k, d: 0.0), "the context alone"),
-    ("copy_or_doubt", mixture(lambda p, k, d: 1.0), "You copy always"),
-    ("copy_or_doubt", mixture(lambda p, k, d: k * p / (k * p + d)), "once in V"),
-    ("copy_or_doubt", mixture(lambda p, k, d: k / (k + d)), "does not use the context"),
-    ("copy_or_doubt", mixture(lambda p, k, d: 1 - right_share(p, k, d)), "swapped"),
-    ("copy_or_doubt", mixture(lambda p, k, d: right_share(p, k, d, 3)), "V − 1"),
-    ("copy_or_doubt", mixture(lambda p, k, d: right_share(p, d, k)), "are exchanged"),
-    ("copy_or_doubt", sets_the_word, "You set the visible word to κ"),
-    ("copy_or_doubt", shared_out, "the visible word included"),
-    ("copy_or_doubt", spoils_its_input, "changed its inputs"),
-    ("copy_or_doubt", mixture(lambda p, k, d: p / (p + 0.25)), "shares are arguments"),
-    ("copy_or_doubt", mixture(lambda p, k, d: p / (p + 0.4)), "Mix two answers"),
     ("mlm_head", lambda h, w: None, "Is a `return` missing"),
     ("mlm_head", lambda h, w: _head(h, w)[..., :6], "one logit for each token"),
     ("mlm_head", head("dense norm gelu"), "LayerNorm came before GELU"),
@@ -247,35 +261,13 @@ WRONG = [
     ("mlm_head", lambda h, w: _head(h, w).softmax(-1), "before the softmax"),
     ("mlm_head", changes_weights, "changed the weights"),
     ("mlm_head", head("gelu dense norm"), "Go step by step"),
-    ("pseudo_likelihood", lambda m, t, k: None, "Is a `return` missing"),
-    ("pseudo_likelihood", lambda m, t, k: m(t[None])[0], "Expected a single number"),
-    ("pseudo_likelihood", no_batch, r"tokens\[None\]"),
-    ("pseudo_likelihood", pseudo_likelihood(lambda i: []), "while it was visible"),
-    ("pseudo_likelihood", pseudo_likelihood(lambda i: slice(None)), "all tokens at once"),
-    ("pseudo_likelihood", pseudo_likelihood(lambda i: slice(i, None)), "one-way score"),
-    ("pseudo_likelihood", pseudo_likelihood(here, fresh=False), "stayed hidden"),
-    ("pseudo_likelihood", pseudo_likelihood(here, scale=0.25), "the mean a token"),
-    ("pseudo_likelihood", pseudo_likelihood(here, log=False), "add their logarithms"),
-    ("pseudo_likelihood", pseudo_likelihood(here, scale=-1.0), "The sign is wrong"),
-    ("pseudo_likelihood", lambda *a: pseudo_likelihood(here)(*a).exp(), "its logarithm"),
-    ("pseudo_likelihood", edits, "changed the sentence"),
-    ("pseudo_likelihood", edits_and_forgets, "changed the sentence"),
-    ("pseudo_likelihood", forgets_the_word, r"the entry of \[MASK\]"),
-    ("pseudo_likelihood", pseudo_likelihood(lambda i: [max(i - 1, 0)]), "For i = 0 that is"),
     ("kl_divergence", lambda p, q: divergence(p, q) / torch.tensor(10.0).log(), "base 10"),
-    ("copy_or_doubt", notebook, "those of the notebook"),
-    ("copy_or_doubt", mixture(lambda p, k, d: right_share(p, 0.1, 0.1)), "0.1 and 0.1 of the note"),
-    ("copy_or_doubt", mixture(lambda p, k, d: right_share(p, k, d, 8)), "the 8 of the notebook"),
     ("mlm_head", head(without="dense_bias"), "dense_bias"),
     ("mlm_head", head(without="norm_weight"), "norm_weight"),
     ("mlm_head", head(without="norm_bias"), "norm_bias"),
     ("mlm_head", lambda h, w: _head(h, w).detach(), "No gradient flows"),
     ("mlm_head", lambda h, w: _head(h.detach(), w), "reaches hidden is not right: there is none"),
     ("mlm_head", frozen, "No gradient flows|reaches dense_weight is not right"),
-    ("pseudo_likelihood", only_places(1, None), "first token is missing"),
-    ("pseudo_likelihood", only_places(0, -1), "last token is missing"),
-    ("pseudo_likelihood", only_places(1, -1), "The first and the last token"),
-    ("pseudo_likelihood", lambda *a: pseudo_likelihood(here)(*a) / torch.tensor(2.0).log(), "bits"),
 ]  # fmt: skip
 
 RIGHT = [  # unusual, and right
@@ -283,23 +275,19 @@ RIGHT = [  # unusual, and right
     ("bayes_rule", lambda p, k: torch.stack([p * row / (p * row).sum() for row in k])),
     ("bayes_rule", lambda p, k: (p.log() + k.log()).softmax(-1)),
     ("bayes_rule", lambda p, k: torch.nn.functional.normalize(p * k, p=1, dim=-1)),
+    ("word_posterior", enumerated),
+    ("word_posterior", by_package),
+    ("word_posterior", kept_at_one),
+    ("word_posterior", one_product),
     ("kl_divergence", lambda p, q: torch.nn.functional.kl_div(q, p, reduction="none").sum(-1)),
     ("kl_divergence", lambda p, q: torch.where(p > 0, p * (p.log() - q), 0.0).sum(1)),
     ("kl_divergence", lambda p, q: torch.stack(
         [divergence(a, b) for a, b in zip(p, q, strict=True)])),
     ("kl_divergence", lambda p, q: -(p * q).sum(-1) - torch.special.entr(p).sum(-1)),
-    ("copy_or_doubt", by_bayes),
-    ("copy_or_doubt", lambda a, s, k, d: by_bayes(a, s, 2 * k, 2 * d)),
-    ("copy_or_doubt", lambda a, s, k, d: by_bayes(a, s, k, d).clone().requires_grad_()),
-    ("copy_or_doubt", lambda a, s, k, d: by_bayes(a.float(), s, k, d)),
     ("mlm_head", module),
     ("mlm_head", head_with_norm()),
     ("mlm_head", lambda h, w: torch.stack([_head(row[None], w)[0] for row in h])),
     ("mlm_head", lambda h, w: torch.nn.functional.linear(
         _head(h, {**w, "embeddings": torch.eye(h.shape[1], dtype=h.dtype)}, bias=False),
         w["embeddings"], w["bias"])),
-    ("pseudo_likelihood", in_one_batch),
-    ("pseudo_likelihood", lambda *a: float(in_one_batch(*a))),
-    ("pseudo_likelihood", pseudo_likelihood(here)),
-    ("pseudo_likelihood", only_places(None, None, -1)),
 ]  # fmt: skip
