@@ -186,10 +186,8 @@ def plot_curves(
         colour = COLOURS[(colours or {}).get(name, order[i % 4])]
         axes.plot(x, y, color=colour, marker="o" if len(x) <= 20 else None, markersize=4)
         ends.append((y[-1], x[-1], name, colour))
-    for lines, style, side in (
-        (baselines or {}, ":", baseline_names),
-        (optima or {}, "--", "left"),
-    ):
+    for lines, style in ((baselines or {}, ":"), (optima or {}, "--")):
+        side = baseline_names if style == ":" else "left"
         for name, height in lines.items():
             axes.axhline(height, color=COLOURS["neutral"], linestyle=style, linewidth=1.2)
             axes.annotate(

@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from bift_utils import runtime  # called by its name, so that a recording can shift its seeds
 from bift_utils.data.batches import IGNORE_INDEX
 from bift_utils.evaluation.exact import kl_divergence, token_log_probabilities
 from bift_utils.languages.batches import LanguageBatches
 from bift_utils.languages.families import KnownLanguage
 from bift_utils.masking.tokens import MaskingConfig, mask_tokens
 from bift_utils.models.joint import BertForJointTraining, small_bert
-from bift_utils.runtime import get_device, make_generator, set_seed
 from bift_utils.training.loop import train
 from bift_utils.training.options import TrainingConfig
 
@@ -40,8 +40,8 @@ def questions(
 
     Introduced in notebook 03, section 03.4.
     """
-    clean = language.sample(n, LENGTH, make_generator(2, seed)).tokens
-    corrupted, labels = mask_tokens(clean, options, make_generator(3, seed))
+    clean = language.sample(n, LENGTH, runtime.make_generator(2, seed)).tokens
+    corrupted, labels = mask_tokens(clean, options, runtime.make_generator(3, seed))
     exact = language.masked_token_posterior(corrupted, options.channel)
     return Questions(clean, corrupted, labels != IGNORE_INDEX, exact)
 
@@ -60,9 +60,9 @@ def fit(language: KnownLanguage, options: MaskingConfig, steps: int) -> BertForJ
     def corrupt(tokens, generator):
         return mask_tokens(tokens, options, generator)
 
-    set_seed(3)
-    model = small_bert(language.vocab_size, LENGTH).to(get_device())
-    text = LanguageBatches(language, corrupt, steps, 256, LENGTH, make_generator(4))
+    runtime.set_seed(3)
+    model = small_bert(language.vocab_size, LENGTH).to(runtime.get_device())
+    text = LanguageBatches(language, corrupt, steps, 256, LENGTH, runtime.make_generator(4))
     config = TrainingConfig(mlm_weight=1.0, epochs=1, learning_rate=2e-3, evaluations_per_epoch=10)
     train(model, text, config, measure)
     return model
