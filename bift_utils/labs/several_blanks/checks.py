@@ -264,6 +264,7 @@ def check_calibration_error(function: Callable) -> CheckResult:
         ([0.3, 0.45, 0.6, 0.7, 0.9, 0.8], [True, True, False, True, True, False], 4),
         ([0.5, 0.25, 0.75, 0.1, 0.6, 1.0, 1.0], [False, True, True, False, True, True, False], 4),
         ([1.0], [False], 5),
+        ([0.4, 0.7, 0.2], [True, False, True], 1),
         (many.tolist(), (torch.rand(40, generator=generator) < 0.6).tolist(), 8),
     ]
 
