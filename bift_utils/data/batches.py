@@ -199,7 +199,7 @@ class TokenCollator:
     Raises:
         ValueError: an example has more or fewer labels than tokens.
 
-    Introduced in notebook 05.
+    Introduced in notebook 05b.
     """
 
     def __init__(self, tokenizer):

@@ -19,7 +19,7 @@ def casing(word: str) -> int:
     One capital letter alone ("I") counts as Capitalised. No answer have words without letters
     ("1999") and words of mixed case ("iPod", "DVDs", "McCoy"), which no class restores.
 
-    Introduced in notebook 05.
+    Introduced in notebook 05b.
     """
     if word == word.lower():
         return 0 if word != word.upper() else IGNORE_INDEX
@@ -29,7 +29,7 @@ def casing(word: str) -> int:
 
 
 def restore(word: str, case: int) -> str:
-    """Write a word in a class of `CASES`. Introduced in notebook 05."""
+    """Write a word in a class of `CASES`. Introduced in notebook 05b."""
     return (word.lower(), word.capitalize(), word.upper())[case]
 
 
@@ -128,7 +128,7 @@ def encode_cased(tokenizer, texts: Iterable[str], max_length: int = 128) -> Case
         ValueError: the tokenizer keeps capitals, a text is empty, or no word of any text has a
             label. One text without labels (">>>>") is kept and costs nothing.
 
-    Introduced in notebook 05.
+    Introduced in notebook 05b.
     """
     if tokenizer.tokenize("FILM") != tokenizer.tokenize("film"):
         raise ValueError(
@@ -191,7 +191,7 @@ def read_words(texts: Iterable[str]) -> Iterator[str]:
     Where a text has only plain letters, these are the words that `encode_cased` labels, found
     without a tokenizer and so fast enough for thousands of whole reviews.
 
-    Introduced in notebook 05.
+    Introduced in notebook 05b.
     """
     for text in texts:
         yield from _WORD.findall(text)
@@ -203,7 +203,7 @@ def casing_dictionary(words: Iterable[str]) -> dict[str, int]:
     Args:
         words: words as written; those that `casing` gives no class are passed over.
 
-    Introduced in notebook 05.
+    Introduced in notebook 05b.
     """
     counts: dict[str, list[int]] = {}
     for word, count in Counter(words).items():
@@ -223,7 +223,7 @@ def look_up(
         words: N words; their capitals are not looked at.
         starts: with it, a lower-case guess at the beginning of a sentence becomes Capitalised.
 
-    Introduced in notebook 05.
+    Introduced in notebook 05b.
     """
     guesses = [dictionary.get(word.lower(), 0) for word in words]
     if starts is not None:

@@ -214,7 +214,7 @@ def frozen_vectors(model, batches: Iterable[dict[str, torch.Tensor]]) -> torch.T
         model: a `BertForJointTraining`.
         batches: dicts with `input_ids` and `attention_mask`, both (B, T).
 
-    Introduced in notebook 08.
+    Introduced in notebook 05.
     """
     rows = predict(model, batches, lambda batch: {})
     means = [pool(found["hidden"], batch["attention_mask"], "mean").cpu() for batch, found in rows]
@@ -238,7 +238,7 @@ def probe_probabilities(
     Returns:
         P(class given text) for each part but "train", (N, K).
 
-    Introduced in notebook 08.
+    Introduced in notebook 05.
     """
     from sklearn.preprocessing import StandardScaler
 

@@ -264,7 +264,7 @@ def f1_gap_interval(
         generator: source of the draws.
         draws: how many.
 
-    Source: Efron and Tibshirani 1993, chapter 13 (percentiles). Introduced in notebook 05.
+    Source: Efron and Tibshirani 1993, chapter 13 (percentiles). Introduced in notebook 05b.
     """
     size = int(groups.max()) + 1
     lots = torch.randint(size, (draws, size), generator=generator)

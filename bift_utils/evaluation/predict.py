@@ -133,7 +133,7 @@ def tag_log_probabilities(model, batches: Iterable[dict[str, Tensor]]) -> Tensor
     Raises:
         ValueError: there is no batch.
 
-    Introduced in notebook 05.
+    Introduced in notebook 05b.
     """
     rows = predict(model, batches, at_labels)
     return _together(found["class_logits"].double().log_softmax(-1).cpu() for _, found in rows)

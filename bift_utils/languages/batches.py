@@ -238,7 +238,7 @@ class TaggedBatches:
         length: T.
         generator: source of all randomness.
 
-    Introduced in notebook 05.
+    Introduced in notebook 05b.
     """
 
     def __init__(

@@ -184,7 +184,7 @@ class ExactInference(ABC):
     ) -> Tensor:
         """Return P(state at i = s | z), (N, T, K); state s counts as the same in all classes.
 
-        Introduced in notebook 05.
+        Introduced in notebook 05b.
         """
         evidence, around, log_around = self._both_ways(corrupted, channel)
         return mix_classes(around + evidence, log_around).exp().sum(0)

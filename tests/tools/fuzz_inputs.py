@@ -211,6 +211,14 @@ def ratios(rng):
     return counts, labels, rng.choice((1.0, 0.5, 2.0))
 
 
+def head_gradients(rng):
+    count, size, classes = rng.randrange(1, 5), rng.randrange(1, 4), rng.choice((2, 3, 4))
+    scale = rng.choice((1.0, 1.0, 300.0))
+    labels = torch.tensor([rng.randrange(classes) for _ in range(count)])
+    weight, bias = normals(rng, classes, size), normals(rng, classes)
+    return scale * normals(rng, count, size), labels, weight, bias
+
+
 def step(rng):
     rows, length = rng.randrange(1, 4), rng.randrange(2, 6)
     mask = torch.tensor(
@@ -384,7 +392,8 @@ INPUTS: dict[str, Callable[[random.Random], tuple]] = {
     "check_mlm_head": head, "check_pseudo_likelihood": pseudo, "check_wordpiece": wordpiece,
     "check_pack": pack, "check_unigram_loss": unigram, "check_rate_factor": rate,
     "check_diagnose": diagnose, "check_mean_pool": pool, "check_first_labels": first_labels,
-    "check_f1": f1, "check_log_count_ratios": ratios, "check_joint_step": step,
+    "check_f1": f1, "check_log_count_ratios": ratios, "check_head_gradients": head_gradients,
+    "check_joint_step": step,
     "check_decaying_weight": decaying, "check_uncertainty_loss": uncertainty,
     "check_honest_score": score, "check_prediction_interval": interval,
     "check_bootstrap": bootstrap, "check_leaks": leaks, "check_whole_loss": whole,

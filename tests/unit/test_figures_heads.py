@@ -1,7 +1,7 @@
 """The figures of notebook 05 show what they were given."""
 
-import numpy
 import torch
+from matplotlib.colors import to_rgba
 
 from bift_utils import plotting
 from bift_utils.labs.classifier_heads import figures as heads
@@ -15,6 +15,8 @@ def test_ratios_point_both_ways_and_names_stand_opposite():
     figure = heads.plot_ratios({"good": 2.0, "$bad$": -1.0}, "finding", "nats")
     axes = figure.axes[0]
     assert [bar.get_width() for bar in axes.patches] == [2.0, -1.0]
+    dark = to_rgba(plotting.COLOURS["neutral"])
+    assert [bar.get_facecolor() == dark for bar in axes.patches] == [True, False]
     places = {text.get_text(): text.get_position()[0] for text in axes.texts}
     assert places["good"] < 0 < places["$bad$"]
     assert axes.get_title(loc="left") or axes.get_title() == "finding"
@@ -37,15 +39,3 @@ def test_confusion_has_the_truth_in_rows():
 def test_confusion_takes_an_empty_row():
     figure = plotting.plot_confusion(torch.tensor([[0, 0], [1, 3]]), ["no", "yes"], "finding")
     assert "0\n0% of row" in texts(figure)
-
-
-def test_class_scores_group_by_class():
-    figure = heads.plot_class_scores(
-        {"a": [0.1, 0.2], "b": [0.3, 0.4]}, ["x", "y"], "finding", "F1", {"a": "mlm", "b": "task"}
-    )
-    axes = figure.axes[0]
-    middles = [bar.get_x() + bar.get_width() / 2 for bar in axes.patches]
-    assert [bar.get_height() for bar in axes.patches] == [0.1, 0.2, 0.3, 0.4]
-    numpy.testing.assert_allclose(middles, [-0.21, 0.79, 0.21, 1.21])
-    assert texts(figure) == ["0.10", "0.20", "0.30", "0.40"]
-    assert [label.get_text() for label in axes.get_legend().get_texts()] == ["a", "b"]

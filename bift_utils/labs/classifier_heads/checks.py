@@ -7,9 +7,9 @@ import torch
 
 from bift_utils.evaluation.baselines import log_count_ratios
 from bift_utils.labs.core.checks import (
+    NO_RETURN,
     CheckResult,
     Mistake,
-    as_list,
     as_number,
     as_tensor,
     close,
@@ -81,131 +81,132 @@ def check_mean_pool(function: Callable) -> CheckResult:
     return run_check("05.1", function, stages)
 
 
-WORD_IDS = [None, 0, 1, 1, 1, 2, 3, 3, None]  # [CLS], a word, one in three pieces, …, [SEP]
-WORD_LABELS = [1, 0, 0, 2]
-FIRST_LABELS = [-100, 1, 0, -100, -100, 0, 2, -100, -100]
+HEAD_PARTS = "loss, weight_gradient, bias_gradient"
 
 
-MORE_WORDS: list[tuple] = [  # word_ids, labels, answer, and what an error there means
-    ([None, 0, 0, 1, None, None], [2, 1], [-100, 2, -100, 1, -100, -100],
-     "Does anything depend on the first example?"),
-    ([0, 0, 1], [1, 2], [1, -100, 2], "Here there is no special token; the first one is a word's."),
-    ([None, 0, None, None, 1, 1, None], [3, 3], [-100, 3, -100, -100, 3, -100, -100],
-     "Two sentences may stand in one row, with special tokens between them."),
-    ([None, None], [], [-100, -100], "There may be no word at all."),
-]  # fmt: skip
+def _head_by_hand(vectors, labels, weight, bias) -> dict[str, torch.Tensor]:
+    """Return the loss of a head and its gradients by autograd, in float64."""
+    weight, bias = (part.detach().double().requires_grad_() for part in (weight, bias))
+    scores = vectors.double() @ weight.T + bias
+    loss = torch.nn.functional.cross_entropy(scores, labels)
+    found = torch.autograd.grad(loss, (weight, bias))
+    return dict(zip(("loss", "weight", "bias"), (loss.detach(), *found), strict=True))
 
 
-def check_first_labels(function: Callable) -> CheckResult:
-    """Check exercise 05.2: `function(word_ids, word_labels)` labels each word's first token."""
-    wrong = {
-        "You labelled every piece. Only the first piece of a word gets its label; the others "
-        "get −100.": [-100, 1, 0, 0, 0, 0, 2, 2, -100],
-        "You labelled the last piece of each word. The first one is asked for.":
-            [-100, 1, -100, -100, 0, 0, -100, 2, -100],
-        "Your labels are one place early: [CLS] has word number None and the label −100.":
-            [*FIRST_LABELS[1:], -100],
-        "[CLS] and [SEP] belong to no word: None must give −100, not a class.":
-            [0, *FIRST_LABELS[1:-1], 0],
-        "Word number 0 lost its label. `if not word_id` is true for 0 as well as for None; write "
-        "`word_id is None`.": [-100, -100, *FIRST_LABELS[2:]],
-        "Two neighbours of the same class are two words. Compare word numbers, not labels.":
-            [-100, 1, 0, -100, -100, -100, 2, -100, -100],
-        "The other pieces got 0, which is a class. Write −100 where nothing is asked.":
-            [0, 1, 0, 0, 0, 0, 2, 0, 0],
+def _head_slips(vectors, labels, weight, bias) -> dict[str, dict[str, torch.Tensor]]:
+    """Return what the usual mistakes lead to: part of the answer to cause to value."""
+    x, count, classes = vectors.double(), len(labels), len(bias)
+    right = _head_by_hand(vectors, labels, weight, bias)
+    scores = x @ weight.double().T + bias.double()  # (N, K)
+    p, y = scores.softmax(-1), torch.nn.functional.one_hot(labels, classes).double()
+    own = p[torch.arange(count), labels]  # (N,)
+    along_texts = scores.log_softmax(0)[torch.arange(count), labels]
+    no_bias = _head_by_hand(vectors, labels, weight, torch.zeros_like(bias))
+    sign = "The sign is turned: it is p − y. A step goes against the gradient."
+    of_all = "That is the sum over the sentences; the loss is a mean, so divide by their number."
+    no_truth = "The true classes are missing: subtract 1 from the probability of the true class."
+    before = "You subtracted y from the scores; turn the scores into probabilities first."
+    return {
+        "loss": {
+            "That is the sum over the sentences; take their mean.": right["loss"] * count,
+            "The sign is turned: the loss is *minus* the logarithm, and never below 0.":
+                -right["loss"],
+            "That is in bits; take the natural logarithm.": right["loss"] / math.log(2),
+            "Your probabilities sum to one over the sentences. Softmax goes along the classes, the "
+            "last axis.": -along_texts.mean(),
+            "You averaged over all N · K numbers; there is one loss a sentence.":
+                right["loss"] / classes,
+            "That is the mean probability of the true class. The loss is minus its logarithm.":
+                own.mean(),
+            "You took the logarithm of the mean. Take that of each sentence's probability, and "
+            "then the mean.": -own.mean().log(),
+            "The bias is missing from the scores.": no_bias["loss"],
+            "You averaged over all classes. Only the probability of the true class counts.":
+                -p.log().mean(),
+        },
+        "weight": {
+            sign: -right["weight"],
+            of_all: right["weight"] * count,
+            no_truth: p.T @ x / count,
+            before: (scores - y).T @ x / count,
+            "You divided by N · K; the loss is a mean over the N sentences.":
+                right["weight"] / classes,
+        },
+        "bias": {
+            sign: -right["bias"],
+            of_all: right["bias"] * count,
+            no_truth: p.mean(0),
+            before: (scores - y).mean(0),
+            "You divided by N · K; the loss is a mean over the N sentences.":
+                right["bias"] / classes,
+        },
     }  # fmt: skip
 
+
+def _compare_head(function: Callable, given: tuple, slips: dict, said: str) -> None:
+    """Compare a learner's loss and gradients with the right ones, or name the slip."""
+    answer = function(*(part.clone() for part in given))
+    if not isinstance(answer, list | tuple) or len(answer) != 3:
+        several = f"{len(answer)} values" if isinstance(answer, list | tuple) else "one value"
+        came = NO_RETURN if answer is None else f"You gave {several}."
+        raise Mistake(f"{came} Three values are expected: return {HEAD_PARTS}.")
+    right = _head_by_hand(*given)
+    loss = as_number(answer[0])
+    if not math.isfinite(loss):
+        raise Mistake(
+            f"{said} Your loss is {loss:g}. Was the exponential of a large score taken, or the "
+            "logarithm of a probability that had become 0? `log_softmax` does neither.".strip()
+        )
+    shape = tuple(right["weight"].shape)
+    turned = isinstance(answer[1], torch.Tensor) and tuple(answer[1].shape) == shape[::-1]
+    if turned and shape != shape[::-1]:
+        raise Mistake(
+            "The gradient of the weight has its axes exchanged. It has the shape of the weight: a "
+            "row a class."
+        )
+    found = {
+        "loss": torch.tensor(loss, dtype=torch.float64),
+        "weight": as_tensor(answer[1], shape, "the gradient of the weight"),
+        "bias": as_tensor(answer[2], shape[:1], "the gradient of the bias"),
+    }
+    for name, value in found.items():
+        if close(value, right[name], 1e-4):
+            continue
+        what = "The loss:" if name == "loss" else f"The gradient of the {name}:"
+        what = f"{said} {what} {first_difference(value, right[name].to(value.dtype))}".strip()
+        for cause, wrong in slips.get(name, {}).items():
+            if close(value, wrong, 1e-4):
+                raise Mistake(f"{what} {cause}")
+        raise Mistake(what)
+
+
+def check_head_gradients(function: Callable) -> CheckResult:
+    """Check exercise 05.2: `function(vectors, labels, weight, bias)` gives loss and gradients."""
+    vectors = torch.tensor([[2.0, 0.5], [1.0, 3.0], [-1.0, 0.5], [0.5, -2.0]])
+    labels = torch.tensor([2, 0, 1, 2])
+    weight = torch.tensor([[0.3, 1.0], [1.0, -0.5], [-0.4, 0.2]])
+    bias = torch.tensor([0.5, -1.0, 0.25])
+
     def stages(function):
-        answer = as_list(function(list(WORD_IDS), list(WORD_LABELS)), "labels")
-        if len(answer) != len(WORD_IDS):
-            raise Mistake(
-                f"There are {len(WORD_IDS)} tokens and you gave {len(answer)} labels; every token "
-                "needs one, [CLS], [SEP] and later pieces too."
+        given: tuple = (vectors, labels, weight, bias)
+        _compare_head(function, given, _head_slips(*given), "")
+        generator = make_generator(6)
+        for count, size, classes, scale in ((5, 4, 2, 1.0), (1, 3, 4, 1.0), (3, 2, 2, 400.0)):
+            given = (
+                scale * torch.randn(count, size, generator=generator),
+                torch.randint(classes, (count,), generator=generator),
+                torch.randn(classes, size, generator=generator),
+                torch.randn(classes, generator=generator),
             )
-        if None in answer:
-            raise Mistake("Write −100, not None: a loss cannot read None.")
-        for cause, value in wrong.items():
-            if answer == value:
-                raise Mistake(cause)
-        if answer != FIRST_LABELS:
-            raise Mistake(
-                f"For word_ids {WORD_IDS} and labels {WORD_LABELS} you gave {answer}. "
-                f"{first_difference(answer, FIRST_LABELS)}"
-            )
-        for word_ids, word_labels, expected, cause in MORE_WORDS:
-            answer = as_list(function(list(word_ids), list(word_labels)), "labels")
-            if answer != expected:
-                raise Mistake(
-                    f"For word_ids {word_ids} and labels {word_labels} you gave {answer}. "
-                    f"{first_difference(answer, expected)} {cause}"
-                )
+            large = ", scores in the hundreds" if scale > 1 else ""
+            said = f"For {count} sentences, {classes} classes, vectors of {size} numbers{large}."
+            _compare_head(function, given, {}, said)
 
     return run_check("05.2", function, stages)
 
 
-def check_f1(function: Callable) -> CheckResult:
-    """Check exercise 05.3: `function(predicted, answers, label)` is F1 of one class."""
-    predicted = [1, 1, 1, 1, 0, 0, 1, 2, 1, 0, 1, 1]
-    answers = [1, 1, 0, 2, 1, 0, -100, 2, -100, 0, -100, -100]
-    # class 1 among the eight that count: 2 hits, 4 predicted, 3 there: P = 1/2, R = 2/3, F1 = 4/7
-    wrong = {
-        5 / 8: "That is the accuracy over all classes.",
-        5 / 12: "That is the accuracy over all classes, with positions counted that have no answer "
-        "(−100).",
-        1 / 2: "That is the precision: of those called class 1, how many are? F1 needs the recall "
-        "too.",
-        2 / 3: "That is the recall: of those that are class 1, how many were found? F1 needs the "
-        "precision too.",
-        2 / 8: "That is a precision in which predictions at −100 count as wrong.",
-        7 / 12: "That is the arithmetic mean of precision and recall. F1 is the harmonic one: "
-        "2·P·R / (P + R).",
-        4 / 11: "Predictions where the answer is −100 were counted as wrong. Leave them out first.",
-        1 / 3: "That is P·R; F1 divides it by their mean.",
-        2 / 5: "That is hits / (hits + misses + false alarms). F1 counts the hits twice.",
-    }
-
-    def stages(function):
-        answer = as_number(function(list(predicted), list(answers), 1))
-        for value, cause in wrong.items():
-            if close(answer, value):
-                raise Mistake(f"You gave {answer:.4g} for class 1. {cause}")
-        macro = (4 / 7 + 2 / 3 + 4 / 6) / 3
-        if close(answer, macro):
-            raise Mistake("That is the mean over all classes; F1 of one class is asked for.")
-        if not close(answer, 4 / 7):
-            raise Mistake(
-                f"You gave {answer:.4g} for class 1. By hand: 2 hits, 4 predicted, 3 there, so "
-                "P = 2/4, R = 2/3 and F1 = 4/7."
-            )
-        if not close(as_number(function(list(predicted), list(answers), 2)), 2 / 3):
-            raise Mistake("Class 1 is right, class 2 is not. Is the 1 written into your function?")
-        if not close(as_number(function(list(predicted), list(answers), 0)), 4 / 6):
-            raise Mistake("Class 0 is not right. 0 is a class like any other, and counts as False.")
-        for guess, truth, what in (
-            ([0, 0], [0, 1], "Class 1 was never predicted, so the precision is 0 / 0"),
-            ([1, 0], [0, 0], "Class 1 never occurs, so the recall is 0 / 0"),
-            ([0, 2], [2, 0], "Neither side has class 1"),
-            ([1, 1], [-100, -100], "No position has an answer"),
-            ([], [], "There is no position at all"),
-        ):
-            try:
-                nothing = as_number(function(list(guess), list(truth), 1))
-            except ZeroDivisionError:
-                raise Mistake(
-                    f"{what}, and yours divides by zero. Return 0 in such cases. (Predicted "
-                    f"{guess}, answers {truth}.)"
-                ) from None
-            if nothing != 0:
-                raise Mistake(f"{what}. With no hit at all F1 is 0; you gave {nothing:g}.")
-        perfect = as_number(function([1, 0, 1], [1, 0, 1], 1))
-        if not close(perfect, 1.0):
-            raise Mistake(f"Where every prediction is right F1 is 1; you gave {perfect:g}.")
-
-    return run_check("05.3", function, stages)
-
-
 def check_log_count_ratios(function: Callable) -> CheckResult:
-    """Check exercise 05.4: `function(counts, labels, alpha)` gives smoothed log-count ratios."""
+    """Check exercise 05.3: `function(counts, labels, alpha)` gives smoothed log-count ratios."""
     counts = torch.tensor([[1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 1], [0, 0, 3, 1], [1, 1, 1, 0]])
     labels = torch.tensor([1, 1, 0, 0, 0])
 
@@ -259,4 +260,4 @@ def check_log_count_ratios(function: Callable) -> CheckResult:
                     "1 fixed, or a size?"
                 )
 
-    return run_check("05.4", function, stages)
+    return run_check("05.3", function, stages)

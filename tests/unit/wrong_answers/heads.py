@@ -1,5 +1,7 @@
 """Wrong and unusual right answers, notebook 05; the wrong ones with what must be said."""
 
+import math
+
 import torch
 
 
@@ -10,54 +12,6 @@ def masked_sum(hidden, mask):
 def in_place(hidden, mask):
     hidden *= mask.unsqueeze(-1)
     return hidden.sum(1) / mask.sum(1, keepdim=True)
-
-
-def pieces(which="first", none=-100, other=-100, falsy=False, by_label=False, early=False):
-    """Build wrong labellers from one loop; each option spoils one thing."""
-
-    def function(word_ids, word_labels):
-        labels = []
-        for i, word in enumerate(word_ids):
-            before = word_ids[i - 1] if i else None
-            after = word_ids[i + 1] if i + 1 < len(word_ids) else None
-            if word is None or (falsy and not word):
-                labels.append(none)
-                continue
-            new = {"first": word != before, "last": word != after, "all": True}[which]
-            if by_label and before is not None:
-                new = new and word_labels[word] != word_labels[before]
-            labels.append(word_labels[word] if new else other)
-        return [*labels[1:], -100] if early else labels
-
-    return function
-
-
-def f1(keep=True, guard=True, mean="harmonic", fixed=None):
-    """Build wrong F1 scores from a right one; each option spoils one thing."""
-
-    def function(predicted, answers, label):
-        label = fixed if fixed is not None else label
-        pairs = [(p, a) for p, a in zip(predicted, answers, strict=True) if not keep or a != -100]
-        hits = sum(p == a == label for p, a in pairs)
-        if guard and not hits:
-            return 0.0
-        precision = hits / sum(p == label for p, _ in pairs)
-        recall = hits / sum(a == label for _, a in pairs)
-        return {
-            "harmonic": 2 * precision * recall / (precision + recall),
-            "arithmetic": (precision + recall) / 2,
-            "precision": precision,
-            "recall": recall,
-            "product": precision * recall,
-            "jaccard": 1 / (1 / precision + 1 / recall - 1),
-        }[mean]
-
-    return function
-
-
-def accuracy(predicted, answers, label):
-    pairs = [(p, a) for p, a in zip(predicted, answers, strict=True) if a != -100]
-    return sum(p == a for p, a in pairs) / len(pairs)
 
 
 def ratios(smooth="before", norm="sum", sign=1, log=torch.log, alpha=None):
@@ -94,23 +48,56 @@ def by_row(hidden, mask):
     return torch.stack([row[real.bool()].mean(0) for row, real in zip(hidden, mask, strict=True)])
 
 
-def grouped(word_ids, word_labels):
-    """Label by the places at which each word begins."""
-    labels = [-100] * len(word_ids)
-    for word, label in enumerate(word_labels):
-        labels[word_ids.index(word)] = label
-    return labels
+def head(turn=lambda p, y: p - y, over=len, log=torch.log_softmax, axis=-1, loss=None, bias=None):
+    """Build heads from a right one; each option spoils, or writes otherwise, one thing."""
+
+    def function(vectors, labels, weight, given):
+        scores = vectors @ weight.T + (given if bias is None else bias)
+        log_p = log(scores, axis)
+        own = log_p[torch.arange(len(labels)), labels]
+        y = torch.nn.functional.one_hot(labels, len(given)).to(log_p)
+        wrong = turn(log_p.exp(), y) / over(labels)
+        value = -own.mean() if loss is None else loss(own, log_p)
+        return value, wrong.T @ vectors, wrong.sum(0)
+
+    return function
 
 
-def counted(predicted, answers, label):
-    hits = misses = false_alarms = 0
-    for guess, truth in zip(predicted, answers, strict=True):
-        if truth == -100:
-            continue
-        hits += guess == truth == label
-        misses += truth == label != guess
-        false_alarms += guess == label != truth
-    return hits / max(hits + (misses + false_alarms) / 2, 1e-12)
+def with_part(place, change):
+    """Spoil one of the three parts of a right answer."""
+
+    def function(*given):
+        parts = list(head()(*given))
+        parts[place] = change(parts[place], *given)
+        return tuple(parts)
+
+    return function
+
+
+def by_autograd(vectors, labels, weight, bias):
+    weight, bias = (part.clone().requires_grad_() for part in (weight, bias))
+    loss = torch.nn.functional.cross_entropy(vectors @ weight.T + bias, labels)
+    loss.backward()
+    return loss.detach(), weight.grad, bias.grad
+
+
+def by_loop(vectors, labels, weight, bias):
+    """Go through the sentences one at a time, with the largest score taken off by hand."""
+    loss, d_weight, d_bias = 0.0, torch.zeros_like(weight), torch.zeros_like(bias)
+    for h, label in zip(vectors, labels.tolist(), strict=True):
+        scores = weight @ h + bias
+        scores = scores - scores.max()
+        loss += float(scores.exp().sum().log() - scores[label]) / len(vectors)
+        p = scores.exp() / scores.exp().sum()
+        p[label] -= 1
+        d_weight += torch.outer(p, h) / len(vectors)
+        d_bias += p / len(vectors)
+    return loss, d_weight, d_bias
+
+
+def naive(scores, axis):
+    """Take the logarithm of the softmax, by the book: large scores overflow."""
+    return (scores.exp() / scores.exp().sum(axis, keepdim=True)).log()
 
 
 WRONG = [
@@ -129,37 +116,6 @@ WRONG = [
     ("mean_pool", lambda h, m: h.tolist(), "Expected a tensor of shape .*got list"),
     ("mean_pool", lambda h, m: h @ m, "Your function raised RuntimeError"),
     ("mean_pool", lambda h, m: 0 * h[:, 0], "is .4, 6."),
-    ("first_labels", pieces("all"), "labelled every piece"),
-    ("first_labels", pieces("last"), "labelled the last piece"),
-    ("first_labels", pieces(early=True), "one place early"),
-    ("first_labels", pieces(none=0), "belong to no word"),
-    ("first_labels", pieces(falsy=True), "Word number 0 lost its label"),
-    ("first_labels", pieces(by_label=True), "Compare word numbers, not labels"),
-    ("first_labels", pieces(none=0, other=0), "The other pieces got 0"),
-    ("first_labels", pieces(none=None), "a loss cannot read None"),
-    ("first_labels", pieces(other=None), "a loss cannot read None"),
-    ("first_labels", lambda w, y: y, "you gave 4 labels"),
-    ("first_labels", lambda w, y: None, "Is a `return` missing"),
-    ("first_labels", lambda w, y: 1, r"got 1 \(int\)"),
-    ("first_labels", lambda w, y: [-100] * len(w), "you gave"),
-    ("first_labels", lambda w, y: w.clear(), "changed its inputs"),
-    ("first_labels", lambda w, y: [-100, 1, 0, -100, -100, 0, 2, -100, -100],
-     "depend on the first example"),
-    ("f1", accuracy, "accuracy over all classes"),
-    ("f1", f1(mean="precision"), "That is the precision"),
-    ("f1", f1(mean="recall"), "That is the recall"),
-    ("f1", f1(mean="precision", keep=False), "predictions at −100 count as wrong"),
-    ("f1", f1(mean="arithmetic"), "arithmetic mean"),
-    ("f1", f1(mean="product"), "P·R"),
-    ("f1", f1(mean="jaccard"), "counts the hits twice"),
-    ("f1", f1(keep=False), "Leave them out first"),
-    ("f1", f1(fixed=1), "Is the 1 written into"),
-    ("f1", f1(guard=False), "Return 0 in such cases"),
-    ("f1", lambda p, a, k: sum(f1()(p, a, c) for c in (0, 1, 2)) / 3, "mean over all classes"),
-    ("f1", lambda p, a, k: None, "Is a `return` missing"),
-    ("f1", lambda p, a, k: 1.0, "By hand: 2 hits"),
-    ("f1", lambda p, a, k: p.clear() or 0.5714285714, "changed its inputs"),
-    ("f1", lambda p, a, k: f1()(p, a, k) or 1.0, "F1 is 0; you gave 1"),
     ("log_count_ratios", ratios(smooth="never"), "smoothing is missing"),
     ("log_count_ratios", ratios(sign=-1), "sign is turned"),
     ("log_count_ratios", ratios(norm="none"), "class with more words wins"),
@@ -178,11 +134,34 @@ WRONG = [
     ("mean_pool", by_count, "Padding may stand on the left too"),
     ("mean_pool", lambda h, m: by_row(h, m).detach(), "No gradient flows"),
     ("mean_pool", lambda h, m: by_row(h, m).double(), "as torch.float32, like the input"),
-    ("first_labels", lambda w, y: [-100, *pieces()(w, y)[1:]], "the first one is a word's"),
-    ("first_labels", lambda w, y: [*pieces()(w, y)[:-1], y[-1]], "They part at|belong to|you gave"),
-    ("f1", lambda p, a, k: f1()(p, a, k) if k in p or k in a else 1 / 0, "divides by zero"),
-    ("f1", lambda p, a, k: f1()(p, a, k) if k else 0.0, "0 is a class like any other"),
     ("log_count_ratios", lambda c, y, a: ratios()(c, y, a) + 0.1, "They part first at .0."),
+    ("head_gradients", head(loss=lambda own, log_p: -own.sum()), "sum over the sentences; take"),
+    ("head_gradients", head(loss=lambda own, log_p: own.mean()), "loss is .minus. the logarithm"),
+    ("head_gradients", head(loss=lambda own, log_p: -own.mean() / math.log(2)), "in bits"),
+    ("head_gradients", head(axis=0), "sum to one over the sentences"),
+    ("head_gradients", head(loss=lambda own, log_p: -own.mean() / 3), "averaged over all N · K"),
+    ("head_gradients", head(loss=lambda own, log_p: own.exp().mean()), "mean probability of the"),
+    ("head_gradients", head(loss=lambda own, log_p: -own.exp().mean().log()),
+     "logarithm of the mean"),
+    ("head_gradients", head(bias=0.0), "bias is missing"),
+    ("head_gradients", head(loss=lambda own, log_p: -log_p.mean()), "averaged over all classes"),
+    ("head_gradients", head(turn=lambda p, y: y - p), "The sign is turned: it is p − y"),
+    ("head_gradients", head(turn=lambda p, y: p), "true classes are missing"),
+    ("head_gradients", head(over=lambda labels: 1), "divide by their number"),
+    ("head_gradients", head(over=lambda labels: 3 * len(labels)), "You divided by N · K"),
+    ("head_gradients", with_part(1, lambda d, *given: d.T), "axes exchanged"),
+    ("head_gradients", with_part(2, lambda d, *given: -d), "gradient of the bias.*sign is turned"),
+    ("head_gradients", with_part(2, lambda d, *given: d * len(given[1])), "bias.*their number"),
+    ("head_gradients", with_part(2, lambda d, *given: d.mean()), r"bias, shape \(3,\), got \(\)"),
+    ("head_gradients", head(log=naive), "exponential of a large score"),
+    ("head_gradients", lambda *given: None, "Is a `return` missing.*Three values"),
+    ("head_gradients", lambda *given: head()(*given)[0], "You gave one value. Three values"),
+    ("head_gradients", lambda *given: head()(*given)[:2], "You gave 2 values. Three"),
+    ("head_gradients", with_part(0, lambda d, v, y, w, b: b.mul_(2).sum() * 0 + d),
+     "changed its inputs"),
+    ("head_gradients", with_part(1, lambda d, *given: d + 0.1), "They part first at .0, 0."),
+    ("head_gradients", with_part(1, lambda d, v, *given: d if v.shape[1] == 2 else d * 2),
+     "For 5 sentences, 2 classes, vectors of 4 numbers. The gradient of the weight"),
 ]  # fmt: skip
 
 RIGHT = [  # unusual, and right
@@ -190,20 +169,14 @@ RIGHT = [  # unusual, and right
     ("mean_pool", lambda h, m: torch.einsum("bth,bt->bh", h, m.to(h) / m.sum(1, keepdim=True))),
     ("mean_pool", lambda h, m: (m.to(h).unsqueeze(1) @ h).squeeze(1) / m.sum(1)[:, None]),
     ("mean_pool", lambda h, m: h.masked_fill(~m.bool()[..., None], torch.nan).nanmean(1)),
-    ("first_labels", grouped),
-    ("first_labels", lambda w, y: torch.tensor(grouped(w, y))),
-    ("first_labels", lambda w, y: tuple(pieces()(w, y))),
-    ("first_labels", lambda w, y: [y[i] if i is not None and i not in w[:n] else -100
-                                   for n, i in enumerate(w)]),
-    ("f1", counted),
-    ("f1", lambda p, a, k: torch.tensor(counted(p, a, k))),
-    ("f1", f1()),
-    ("f1", lambda p, a, k: 2 * f1(mean="product")(p, a, k) / (
-        (f1(mean="precision")(p, a, k) + f1(mean="recall")(p, a, k)) or 1)),
     ("log_count_ratios", ratios()),
     ("log_count_ratios", lambda c, y, a: ratios()(c, y, a).float()),
     ("log_count_ratios", lambda c, y, a: -ratios()(c, 1 - y, a)),
     ("log_count_ratios", lambda c, y, a: (
         torch.log_softmax((c[y == 1].sum(0) + a).log(), 0)
         - torch.log_softmax((c[y == 0].sum(0) + a).log(), 0))),
+    ("head_gradients", head()),
+    ("head_gradients", by_autograd),
+    ("head_gradients", by_loop),
+    ("head_gradients", lambda v, y, w, b: list(head()(v.double(), y, w.double(), b.double()))),
 ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Notebook 05b: its checks and figures."""
