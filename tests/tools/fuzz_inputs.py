@@ -269,6 +269,23 @@ def bootstrap(rng):
     return table, rng.choice((1, 5)), torch.Generator().manual_seed(rng.randrange(100))
 
 
+def gradients(rng):
+    shapes = [rng.choice(((2,), (1, 3), (2, 2))) for _ in range(rng.randrange(1, 4))]
+    lists = []
+    for _ in range(2):
+        made = [None if rng.random() < 0.3 else normals(rng, *shape) for shape in shapes]
+        made[rng.randrange(len(made))] = normals(rng, *shapes[0])
+        lists.append([None if x is None else normals(rng, *shape)
+                      for x, shape in zip(made, shapes, strict=True)])  # fmt: skip
+    return lists[0], lists[1]
+
+
+def p_values(rng):
+    level, count = rng.choice((0.05, 0.01, 0.1)), rng.randrange(0, 6)
+    exact = [level / k for k in range(1, count + 1)]
+    return [rng.choice((rng.random() * level, rng.random(), *exact)) for _ in range(count)], level
+
+
 def leaks(rng):
     def text():
         words = [rng.choice(("a", "A", "lamp", "")) for _ in range(rng.randrange(1, 3))]
@@ -396,7 +413,8 @@ INPUTS: dict[str, Callable[[random.Random], tuple]] = {
     "check_joint_step": step,
     "check_decaying_weight": decaying, "check_uncertainty_loss": uncertainty,
     "check_honest_score": score, "check_prediction_interval": interval,
-    "check_bootstrap": bootstrap, "check_leaks": leaks, "check_whole_loss": whole,
+    "check_bootstrap": bootstrap, "check_cosine": gradients, "check_holm": p_values,
+    "check_leaks": leaks, "check_whole_loss": whole,
     "check_embed": embed, "check_attention": attention, "check_heads": in_heads,
     "check_layer": one_layer, "check_encoder": whole_encoder, "check_bound": counts_of_blanks,
     "check_uniform_mask": uniform_mask, "check_bound_loss": bound_loss,
