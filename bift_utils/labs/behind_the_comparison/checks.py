@@ -9,12 +9,14 @@ from torch import Tensor
 from bift_utils.evaluation.intervals import holm
 from bift_utils.labs.core.checks import CheckResult, Mistake, as_number, close, run_check
 
+Gradients = Sequence[Tensor | None]  # a tensor a parameter; None where a loss does not reach it
+
 
 def check_cosine(function: Callable) -> CheckResult:
     """Check exercise 07b.1: `function(first, second)` is the cosine of two lists of gradients."""
     a, b = torch.tensor([3.0, 0.0]), torch.tensor([[0.0, 4.0]])
     c, d = torch.tensor([3.0, 4.0]), torch.tensor([[12.0, 0.0]])
-    cases = [
+    cases: list[tuple[str, Gradients, Gradients]] = [
         ("two equal lists", [a, b], [a, b]),
         ("a list and its opposite", [a, b], [-a, -b]),
         ("gradients of another length", [a, b], [5 * a, 5 * b]),
@@ -53,11 +55,11 @@ def check_cosine(function: Callable) -> CheckResult:
     return run_check("07b.1", function, stages)
 
 
-def _length(tensors: Sequence[Tensor | None]) -> float:
+def _length(tensors: Gradients) -> float:
     return math.sqrt(sum(float((x * x).sum()) for x in tensors if x is not None))
 
 
-def _cosine(first: Sequence[Tensor | None], second: Sequence[Tensor | None]) -> float:
+def _cosine(first: Gradients, second: Gradients) -> float:
     pairs = zip(first, second, strict=True)
     dot = sum(float((x * y).sum()) for x, y in pairs if x is not None and y is not None)
     return dot / (_length(first) * _length(second))
