@@ -1,6 +1,6 @@
 """The tables of the long runs, each beside the module that reads it."""
 
-from bift_utils.results import exact, grid, labels, methods, rates
+from bift_utils.results import exact, grid, labels, methods, rates, scores
 from bift_utils.results.files import result_file
 from bift_utils.results.rows import ResultRows
 
@@ -12,4 +12,5 @@ __all__ = [
     "methods",
     "rates",
     "result_file",
+    "scores",
 ]

@@ -7,13 +7,13 @@ N sentences.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy
 import pandas
 import torch
 from torch import Tensor
 
 from bift_utils.data.texts import load_reviews, split_texts
 from bift_utils.results.files import result_file
+from bift_utils.results.scores import read_scores
 from bift_utils.runtime import make_generator
 
 ALL = 7250  # labelled sentences outside the test part
@@ -27,7 +27,6 @@ TRIES = {  # (learning rate, λ), each with three numbers of passes
 OPPONENTS = ("frozen", "plain", "plain, same FLOPs", "TAPT", "TAPT, frozen", "NBSVM", "TF-IDF")
 RECIPE = ("passes", "learning_rate", "mlm_weight")
 KEY = ("method", "labels", "seed", *RECIPE, "checkpoint", "digest", "precision")
-SCORE_STEP = 0.05  # stored log-odds have this precision
 
 
 def draw_labelled(classes: Sequence[int], labels: int, seed: int) -> list[int]:
@@ -184,52 +183,9 @@ def correct(chosen: pandas.DataFrame, classes: Tensor) -> Tensor:
     return ((stored_scores(chosen) > 0.5) == classes.bool()).double()
 
 
-def pack_scores(probabilities: Tensor) -> Tensor:
-    """Return the log-odds of class 1 as uint8, (N,), one byte a sentence; see `unpack_scores`.
-
-    Introduced in notebook 07.
-    """
-    log_odds = torch.logit(probabilities[:, 1].double(), eps=1e-9)
-    steps = ((log_odds / SCORE_STEP).ceil() - 1).clamp(-128, 127)  # a tie counts as class 0
-    return (steps + 128).to(torch.uint8)
-
-
-def unpack_scores(packed: Tensor) -> Tensor:
-    """Return P(class 1) of each sentence, (N,), from what `pack_scores` returned.
-
-    Log-odds come back with an error of at most 0.025 and never change their sign; beyond 6.4
-    (P = 0.998) they are cut off. Introduced in notebook 07.
-    """
-    return torch.sigmoid((packed.double() - 128 + 0.5) * SCORE_STEP)
-
-
 def run_name(row: Mapping) -> str:
     """Return what the scores of a run are stored under: the columns `KEY` of its row."""
     return ", ".join(str(row[name]) for name in KEY)
-
-
-def store_scores(path: Path, row: Mapping, packed: Mapping[str, Tensor]) -> None:
-    """Add the scores of one run to the `.npz`, in place of earlier ones of the same run.
-
-    The whole file is written anew, so that a kill leaves the old one or the new one.
-
-    Args:
-        path: the file; made if it is not there. It holds `run`, (R,) names of runs, and for each
-            part of the data uint8 scores, (R, N).
-        row: the columns `KEY` of the run.
-        packed: part of the data to the run's packed scores, (N,).
-    """
-    name = run_name(row)
-    stored = {part: scores.numpy()[None] for part, scores in packed.items()}
-    stored["run"] = numpy.array([name])
-    if path.exists():
-        with numpy.load(path, allow_pickle=False) as old:
-            others = old["run"] != name
-            stored = {key: numpy.concatenate([old[key][others], stored[key]]) for key in stored}
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        numpy.savez_compressed(file, **stored)  # type: ignore[arg-type]  # numpy's own stub
-    partial.replace(path)
 
 
 def stored_scores(chosen: pandas.DataFrame, path: Path | None = None) -> Tensor:
@@ -244,13 +200,5 @@ def stored_scores(chosen: pandas.DataFrame, path: Path | None = None) -> Tensor:
 
     Introduced in notebook 07.
     """
-    with numpy.load(path or result_file("methods.npz"), allow_pickle=False) as stored:
-        places = {name: place for place, name in enumerate(stored["run"].tolist())}
-        packed = torch.from_numpy(stored["test"])
     names = [run_name(row) for row in chosen.reset_index().to_dict("records")]
-    if missing := [name for name in names if name not in places]:
-        raise ValueError(
-            f"There are no stored scores of the run {missing[0]!r}; expected those of every row. "
-            "Take the table and the .npz from the same study."
-        )
-    return torch.stack([unpack_scores(packed[places[name]]) for name in names])
+    return read_scores(path or result_file("methods.npz"), names)

@@ -5,17 +5,16 @@ import math
 import pandas
 import pytest
 import torch
-from tiny import tiny_config
+from tiny import make_reviews, tiny_config
 
 from bift_utils import data
 from bift_utils.commands.study import __main__ as study
 from bift_utils.commands.study import label_runs
 from bift_utils.commands.study import labels as study_module
 from bift_utils.commands.study.label_runs import LabelledAndText, Material, loader_flops
-from bift_utils.commands.study.labels import draw_labelled, method_cells
+from bift_utils.commands.study.labels import method_cells
 from bift_utils.data import corpus
 from bift_utils.data.batches import EncodedTexts, encode_texts
-from bift_utils.data.texts import LabelledTexts
 from bift_utils.evaluation.flops import FlopMeter
 from bift_utils.models.checkpoints import save_checkpoint
 from bift_utils.models.joint import new_model
@@ -23,22 +22,13 @@ from bift_utils.results import labels as label_results
 from bift_utils.results.labels import (
     axis_size,
     choose_weight,
-    pack_scores,
     stored_scores,
-    unpack_scores,
 )
+from bift_utils.results.methods import draw_labelled
+from bift_utils.results.scores import pack_scores, unpack_scores
 from bift_utils.training.history import History
 from bift_utils.training.loop import train
 from bift_utils.training.options import TrainingConfig
-
-
-def make_reviews(source="rotten_tomatoes"):
-    """144 texts in tiny's vocabulary; the last word tells the class, half are positive."""
-    words = [["the", "a"], ["film", "story", "cast"], ["was", "was not", "and"], ["very", ",", "a"]]
-    starts = [" ".join(parts) for parts in itertools.product(*words)]
-    starts += [f"{start} ," for start in starts[:18]]
-    texts = [f"{start} {word} ." for word in ("good", "bad") for start in starts]
-    return LabelledTexts(texts, [int("good" in text) for text in texts])
 
 
 @pytest.fixture(scope="module")
@@ -151,11 +141,11 @@ def test_lambda_is_chosen_on_validation_at_the_nearer_size():
 
 def test_labelled_sets_are_nested_and_balanced():
     pool = make_reviews()
-    small, large = (draw_labelled(pool, n, seed=5) for n in (16, 64))
+    small, large = (draw_labelled(pool.labels, n, seed=5) for n in (16, 64))
     assert large[:16] == small and len(set(large)) == 64
     assert sum(pool.labels[i] for i in small) == 8
-    assert sorted(draw_labelled(pool, 1000, seed=5)) == list(range(len(pool)))
-    assert draw_labelled(pool, 16, seed=6) != small
+    assert sorted(draw_labelled(pool.labels, 1000, seed=5)) == list(range(len(pool)))
+    assert draw_labelled(pool.labels, 16, seed=6) != small
 
 
 def test_a_plan_names_its_lambda_only_where_it_counts():

@@ -18,13 +18,12 @@ from bift_utils.results.labels import (
     correct,
     load_labels,
     method_differences,
-    pack_scores,
     run_name,
     runs,
     sizes,
-    store_scores,
     weight_axis,
 )
+from bift_utils.results.scores import pack_scores, store_scores
 
 SHIPPED = load_labels()
 
@@ -73,11 +72,11 @@ def test_right_answers_are_read_from_the_scores(tmp_path, monkeypatch):
     chosen = runs(table, "joint", 128)
     p = torch.tensor([[0.1, 0.2, 0.8, 0.3], [0.9, 0.2, 0.5, 0.7]])
     for row, q in zip(chosen.reset_index()[::-1].to_dict("records"), p, strict=True):
-        store_scores(path, row, {"test": pack_scores(torch.stack([1 - q, q], 1))})
+        store_scores(path, run_name(row), {"test": pack_scores(torch.stack([1 - q, q], 1))})
     right = correct(chosen, torch.tensor([1, 0, 0, 0]))
     assert right.tolist() == [[1, 1, 1, 0], [0, 1, 0, 1]]  # a tie counts as class 0
     again = {"test": pack_scores(torch.stack([p[0], 1 - p[0]], 1))}
-    store_scores(path, chosen.reset_index().loc[0], again)  # in place of the first ones
+    store_scores(path, run_name(chosen.reset_index().loc[0]), again)  # in place of the first ones
     assert correct(chosen, torch.tensor([1, 0, 0, 0])).tolist() == [[1, 0, 1, 0], [0, 1, 0, 1]]
     assert [file.name for file in tmp_path.iterdir()] == ["scores.npz"]
     with pytest.raises(ValueError, match="no stored scores of the run 'plain, 128, 0, "):

@@ -1,16 +1,15 @@
 """The study of notebook 07: its plan, what one run reads, and how its table is read."""
 
 import csv
-import itertools
 
 import pandas
 import pytest
 import torch
-from tiny import tiny_config
+from tiny import make_reviews, tiny_config
 
 from bift_utils.commands.study import __main__ as study
 from bift_utils.commands.study import methods as made_by
-from bift_utils.data.texts import LabelledTexts, split_texts
+from bift_utils.data.texts import split_texts
 from bift_utils.models.checkpoints import save_checkpoint
 from bift_utils.models.joint import new_model
 from bift_utils.results import methods as read_by
@@ -26,15 +25,6 @@ from bift_utils.results.methods import (
 )
 
 RATES = (1.5e-4, 3e-4)
-
-
-def make_reviews(source="rotten_tomatoes"):
-    """144 texts in tiny's vocabulary; the last word tells the class, half are positive."""
-    words = [["the", "a"], ["film", "story", "cast"], ["was", "was not", "and"], ["very", ",", "a"]]
-    starts = [" ".join(parts) for parts in itertools.product(*words)]
-    starts += [f"{start} ," for start in starts[:18]]
-    texts = [f"{start} {word} ." for word in ("good", "bad") for start in starts]
-    return LabelledTexts(texts, [int("good" in text) for text in texts])
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,10 @@
-"""The shape of a BERT small enough for a test."""
+"""The shape of a BERT small enough for a test, and reviews in its vocabulary."""
+
+import itertools
 
 from transformers import BertConfig
+
+from bift_utils.data.texts import LabelledTexts
 
 
 def tiny_config(tokenizer, **options) -> BertConfig:
@@ -18,3 +22,12 @@ def tiny_config(tokenizer, **options) -> BertConfig:
         pad_token_id=0,
     )
     return BertConfig(**{**settings, **options})
+
+
+def make_reviews(source="rotten_tomatoes"):
+    """144 texts in tiny's vocabulary; the last word tells the class, half are positive."""
+    words = [["the", "a"], ["film", "story", "cast"], ["was", "was not", "and"], ["very", ",", "a"]]
+    starts = [" ".join(parts) for parts in itertools.product(*words)]
+    starts += [f"{start} ," for start in starts[:18]]
+    texts = [f"{start} {word} ." for word in ("good", "bad") for start in starts]
+    return LabelledTexts(texts, [int("good" in text) for text in texts])

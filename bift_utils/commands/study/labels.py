@@ -41,11 +41,12 @@ from bift_utils.results.labels import (
     WITH_WEIGHT,
     axis_size,
     choose_weight,
-    pack_scores,
-    store_scores,
+    run_name,
 )
+from bift_utils.results.methods import draw_labelled
 from bift_utils.results.rows import ResultRows
-from bift_utils.runtime import environment_report, get_device, make_generator, set_seed
+from bift_utils.results.scores import pack_scores, store_scores
+from bift_utils.runtime import environment_report, get_device, set_seed
 
 ALL = 7250  # labelled sentences outside the test part
 UPDATES = {32: 60, 128: 99, 512: 150, 2048: 201, ALL: 300}  # task updates of 32 sentences each
@@ -63,18 +64,6 @@ MEASURED = (
 COLUMNS = (
     *KEY, "train_texts", "validation_texts", *MEASURED, "device", "torch", "transformers",
 )  # fmt: skip
-
-
-def draw_labelled(pool: LabelledTexts, labels: int, seed: int) -> list[int]:
-    """Return the indices of n labelled sentences, both classes alike; n = all takes everything.
-
-    With the same seed a larger set holds the smaller. Introduced in notebook 07.
-    """
-    order = torch.randperm(len(pool), generator=make_generator(seed, 20)).tolist()
-    if labels >= len(pool):
-        return order
-    by_class = [[i for i in order if pool.labels[i] == y] for y in (0, 1)]
-    return [i for pair in zip(*by_class, strict=False) for i in pair][:labels]
 
 
 class Study:
@@ -105,7 +94,7 @@ class Study:
 
     def material(self, labels: int, seed: int) -> Material:
         """Return what a run with n labels sees: a quarter of them, at most 512, validates."""
-        chosen = draw_labelled(self.pool, labels, seed)
+        chosen = draw_labelled(self.pool.labels, labels, seed)
         held_out = min(labels // 4, MOST_VALIDATION)
         validation, training = (
             self._encoded(self.pool.take(part)) for part in (chosen[:held_out], chosen[held_out:])
@@ -179,7 +168,7 @@ def run_label_efficiency(options) -> None:
             if row not in results:
                 found, scores = run_one(study, row)
                 # before the row: a run whose row is there has its scores, wherever it is killed
-                store_scores(options.output.with_suffix(".npz"), row, scores)
+                store_scores(options.output.with_suffix(".npz"), run_name(row), scores)
                 results.append({**row, **found, **about})
 
     halves = {axis: [n for n in options.sizes if axis_size(n) == axis] for axis in AXIS_SIZES}

@@ -1,6 +1,6 @@
 """The study of notebook 07: methods × numbers of labels × seeds on Rotten Tomatoes, one row a run.
 
-The design, written down before the test part was read, is docs/study.md. In short: every run is
+The design, written down before the test part was read, is docs/the-study.md. In short: every run is
 annealed to its own budget in passes over its labelled sentences; a recipe (rate, passes, λ) is
 chosen once for each size, six tries for plain and for joint alike, by the validation loss of five
 tuning seeds; the test part is read by fresh seeds only. The shipped table comes from
@@ -12,7 +12,7 @@ with each phase of `PHASES`, in that order.
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas
@@ -53,10 +53,10 @@ from bift_utils.results.methods import (
     TUNING_SEEDS,
     choose_recipe,
     draw_labelled,
-    pack_scores,
-    store_scores,
+    run_name,
 )
 from bift_utils.results.rows import ResultRows
+from bift_utils.results.scores import pack_scores, store_scores
 from bift_utils.runtime import environment_report, get_device, set_seed
 from bift_utils.training.loop import train
 from bift_utils.training.options import TrainingConfig
@@ -213,36 +213,37 @@ def probe_frozen(study: Study, material: Material, row: dict) -> tuple[dict, dic
 
 def count_characters(study: Study, material: Material, row: dict) -> tuple[dict, dict]:
     """Fit logistic regression on TF-IDF of words and pairs, or of characters, by validation."""
-    known, best = material.train[0], float("inf")
-    asked = {name: texts for name, (texts, _) in material.asked.items()}
-    every = [text for texts in asked.values() for text in texts.texts]
-    sizes = [len(texts) for texts in asked.values()]
-    kept: tuple[dict, dict] = {}, {}
-    for characters in (False, True):
-        for strength in TF_IDF_STRENGTHS:
-            rows = bag_of_words_probabilities(
-                known.texts, known.labels, every, strength, characters
-            )
-            parts = dict(zip(asked, rows.split(sizes), strict=True))
-            loss = classification_metrics(parts["validation"], asked["validation"].labels)["loss"]
-            if loss < best:
-                kept, best = ({"strength": strength}, parts), loss
-    return kept
+
+    def fit(known, texts, choice):
+        return bag_of_words_probabilities(known.texts, known.labels, texts, *choice)
+
+    choices = [(strength, characters) for characters in (False, True)
+               for strength in TF_IDF_STRENGTHS]  # fmt: skip
+    return _best_by_validation(material, fit, choices)
 
 
 def count_words(study: Study, material: Material, row: dict) -> tuple[dict, dict]:
     """Fit NBSVM, its strength chosen on the validation sentences."""
-    known, best = material.train[0], float("inf")
+
+    def fit(known, texts, choice):
+        return nbsvm_probabilities(known.texts, known.labels, texts, *choice)
+
+    return _best_by_validation(material, fit, [(strength,) for strength in NBSVM_STRENGTHS])
+
+
+def _best_by_validation(material: Material, fit: Callable, choices: list) -> tuple[dict, dict]:
+    """Return the strength, the first part of a choice, and the answers with the lowest loss."""
     asked = {name: texts for name, (texts, _) in material.asked.items()}
+    every = [text for texts in asked.values() for text in texts.texts]
+    sizes = [len(texts) for texts in asked.values()]
     kept: tuple[dict, dict] = {}, {}
-    for strength in NBSVM_STRENGTHS:
-        parts = {
-            name: nbsvm_probabilities(known.texts, known.labels, texts.texts, strength)
-            for name, texts in asked.items()
-        }
+    best = float("inf")
+    for choice in choices:
+        rows = fit(material.train[0], every, choice)
+        parts = dict(zip(asked, rows.split(sizes), strict=True))
         loss = classification_metrics(parts["validation"], asked["validation"].labels)["loss"]
         if loss < best:
-            kept, best = ({"strength": strength}, parts), loss
+            kept, best = ({"strength": choice[0]}, parts), loss
     return kept
 
 
@@ -369,5 +370,5 @@ def run_methods(options) -> None:
             found, scores = run_one(study, row)
             # before the row: a run whose row is there has its scores, wherever it is killed
             if "test" in scores:
-                store_scores(options.output.with_suffix(".npz"), row, scores)
+                store_scores(options.output.with_suffix(".npz"), run_name(row), scores)
             results.append({**row, **found, **about})
