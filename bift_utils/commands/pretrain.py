@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -39,6 +39,8 @@ from bift_utils.training.pretraining import (
     training_windows,
 )
 from bift_utils.training.state import load_state, save_state
+
+SCHEDULE = ("steps", "decay_share")  # may change while the rate is constant
 
 
 class Log:
@@ -90,7 +92,10 @@ class PretrainingRun:
         self.load()
 
     def load(self) -> None:
-        saved = load_state(self.state / "state.pt", asdict(self.config), self.accelerator.device)
+        path = self.state / "state.pt"
+        saved = load_state(path, self.signature(), self.accelerator.device)
+        if saved is not None:
+            self.check_schedule(saved)
         (self.state / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
         if saved is None:
             return
@@ -99,9 +104,28 @@ class PretrainingRun:
             optimizer.load_state_dict(values)
         self.step, self.tokens, self.seconds = saved["step"], saved["tokens"], saved["seconds"]
 
+    def signature(self) -> dict:
+        """What no resumed run may change: all options but those of the schedule's end."""
+        options = asdict(self.config)
+        return {name: value for name, value in options.items() if name not in SCHEDULE}
+
+    def check_schedule(self, saved: dict) -> None:
+        """Refuse another end of the schedule once the rate falls; before, it changed nothing."""
+        ours = {name: getattr(self.config, name) for name in SCHEDULE}
+        theirs = replace(self.config, **saved["schedule"])
+        if ours != saved["schedule"] and saved["step"] > min(
+            self.config.decay_begins, theirs.decay_begins
+        ):
+            raise ValueError(
+                f"The saved run is at step {saved['step']} and its schedule was given as "
+                f"{saved['schedule']}, now as {ours}; it can only be changed before the rate "
+                "falls. Go on with the same options, or give another folder to start anew."
+            )
+
     def save(self) -> None:
         saved = {
-            "signature": asdict(self.config),
+            "signature": self.signature(),
+            "schedule": {name: getattr(self.config, name) for name in SCHEDULE},
             "model": self.accelerator.unwrap_model(self.model).state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "step": self.step,
@@ -111,8 +135,8 @@ class PretrainingRun:
         save_state(self.state / "state.pt", saved)
 
     def make_batch(self, step: int, windows: list[list[int]]) -> dict[str, torch.Tensor]:
-        rate = self.config.stage(step)[0]
         generator = make_generator(self.config.seed, 3, step)
+        rate = self.config.masking_rate
         collator = MaskedLMCollator(self.tokenizer, generator, mlm_probability=rate)
         return collator([{"input_ids": ids} for ids in windows])
 
@@ -148,8 +172,7 @@ class PretrainingRun:
         until = min(until, self.config.steps)
         bar = tqdm(total=self.config.steps, initial=self.step, unit="step")
         while self.step < until:
-            step, windows = next(stream)
-            batch = self.make_batch(step, windows)
+            batch = self.make_batch(self.step, next(stream))
             losses.append(self.update(batch))
             self.tokens += int(batch["attention_mask"].sum())
             self.step += 1

@@ -31,13 +31,13 @@ def split_reviews(texts: list[str]) -> tuple[list[str], list[str]]:
     return training, held_out
 
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+")
+_SENTENCE_END = re.compile(r"""(?<=[.!?])\s+|(?<=[.!?]["')\]])\s+|(?<=[.!?]["')\]]{2})\s+""")
 
 
 def split_sentences(text: str) -> list[str]:
     """Split after ., ! or ? followed by white space; plain, and good enough to place windows.
 
-    Quotation marks and brackets that close right after the stop are dropped.
+    Up to two quotation marks or brackets that close right after the stop belong to the sentence.
     """
     return [part for part in _SENTENCE_END.split(text) if part]
 

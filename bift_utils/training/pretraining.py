@@ -14,17 +14,15 @@ RULES = {
     "layers": whole(1),
     "width": whole(1),
     "heads": whole(1),
-    "positions": whole(10),
+    "positions": whole(10),  # a window's first limit may be an eighth of it
     "steps": whole(1),
     "batch_windows": whole(1),
     "learning_rate": number(0.0, above=True),
     "muon_learning_rate": number(0.0, above=True),
     "weight_decay": number(0.0),
     "warmup_steps": whole(0),
-    "early_share": number(0.0, 1.0),
-    "early_positions": whole(10),  # a window's first limit may be an eighth of it
-    "early_rate": number(0.0, 1.0, above=True, below=True),
-    "late_rate": number(0.0, 1.0, above=True, below=True),
+    "decay_share": number(0.0, 1.0, above=True),
+    "masking_rate": number(0.0, 1.0, above=True, below=True),
     "initializer_range": number(0.0, above=True),
     "precision": one_of(("no", "bf16", "fp16")),
     "attention": one_of(("sdpa", "eager")),
@@ -45,16 +43,14 @@ class PretrainingConfig:
     width: int = 256
     heads: int = 4
     positions: int = 128
-    steps: int = 12_000
-    batch_windows: int = 32
+    steps: int = 30_000
+    batch_windows: int = 48
     learning_rate: float = 2e-3
     muon_learning_rate: float = 0.01
     weight_decay: float = 0.01
     warmup_steps: int = 200
-    early_share: float = 0.6
-    early_positions: int = 64
-    early_rate: float = 0.40
-    late_rate: float = 0.20
+    decay_share: float = 0.25
+    masking_rate: float = 0.40
     initializer_range: float = 0.04
     precision: str = "no"
     attention: str = "sdpa"
@@ -72,32 +68,30 @@ class PretrainingConfig:
                 f"The run has {self.steps} steps and {self.warmup_steps} of them warm up; expected "
                 "at least one warm-up step and more steps than that."
             )
+        if self.decay_share > 1 - self.warmup_steps / self.steps:
+            raise ValueError(
+                f"The share of the steps in which the rate falls was given as {self.decay_share}; "
+                "expected one that leaves room for the warm-up."
+            )
 
-    def stage(self, step: int) -> tuple[float, int, int]:
-        """Return (masking rate, tokens a window, windows a batch) at `step`.
-
-        The first stage hides more and reads shorter windows: more predictions a step, and a
-        context small enough to be discovered soon. Both stages read as many tokens a step.
-        """
-        if step < self.early_share * self.steps:
-            rows = self.batch_windows * self.positions // self.early_positions
-            return self.early_rate, self.early_positions, rows
-        return self.late_rate, self.positions, self.batch_windows
+    @property
+    def decay_begins(self) -> int:
+        """The step from which the rate falls; until then a run does not depend on its length."""
+        return self.steps - round(self.decay_share * self.steps)
 
 
 def training_windows(reviews, tokenizer, config: PretrainingConfig, start: int):
-    """Yield (step, windows of that step) from step `start` on; a function of the seed alone."""
+    """Yield the windows of each step from `start` on; a function of the seed alone."""
     step = epoch = 0
     while True:
-        _, positions, rows = stage = config.stage(step)
-        windows = make_windows(reviews, tokenizer, positions, make_generator(config.seed, 1, epoch))
-        sampler = LengthBucketSampler([len(window) for window in windows], rows, config.seed)
+        generator = make_generator(config.seed, 1, epoch)
+        windows = make_windows(reviews, tokenizer, config.positions, generator)
+        lengths = [len(window) for window in windows]
+        sampler = LengthBucketSampler(lengths, config.batch_windows, config.seed)
         sampler.epoch = epoch
         for indices in sampler:
-            if config.stage(step) != stage:
-                break
             if step >= start:
-                yield step, [windows[i] for i in indices]
+                yield [windows[i] for i in indices]
             step += 1
         epoch += 1
 
@@ -127,9 +121,12 @@ def make_optimizers(model, config: PretrainingConfig) -> list[torch.optim.Optimi
 
 
 def rate_factor(step: int, config: PretrainingConfig) -> float:
-    """Share of the peak learning rate at `step`: linear warm-up, then linear decay to zero."""
+    """Share of the peak learning rate at `step`: linear warm-up, constant, linear decay to zero.
+
+    While the rate is constant nothing depends on the number of steps, so a run can be made longer.
+    """
     rise = (step + 1) / config.warmup_steps
-    fall = (config.steps - step) / (config.steps - config.warmup_steps)
+    fall = (config.steps - step) / (config.steps - config.decay_begins)
     return max(0.0, min(1.0, rise, fall))
 
 

@@ -193,9 +193,7 @@ def pretraining_run(folder: Path) -> PretrainingRun:
     for path in source.glob("tokenizer*"):
         shutil.copy(path, folder / "tokenizer")
     recorded = json.loads((source / "pretraining.json").read_text(encoding="utf-8"))
-    return PretrainingRun(
-        folder, PretrainingConfig(**{**recorded, "early_share": 0.0, "late_rate": RATE})
-    )
+    return PretrainingRun(folder, PretrainingConfig(**{**recorded, "masking_rate": RATE}))
 
 
 def bucketed_batches(run: PretrainingRun, full: bool) -> Iterator[list[list[int]]]:
@@ -203,9 +201,7 @@ def bucketed_batches(run: PretrainingRun, full: bool) -> Iterator[list[list[int]
 
     Bucketed batches differ in length, so they are taken evenly from the shortest to the longest.
     """
-    batches = (
-        windows for _, windows in training_windows(run.reviews, run.tokenizer, run.config, 0)
-    )
+    batches = training_windows(run.reviews, run.tokenizer, run.config, 0)
     if full:
         yield from (b for b in batches if min(map(len, b)) > 0.9 * run.config.positions)
     while True:

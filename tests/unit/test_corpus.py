@@ -83,6 +83,8 @@ def test_equal_reviews_are_on_one_side():
         ("no end", ["no end"]),
         ("It cost 3.50 or so... I think.", ["It cost 3.50 or so...", "I think."]),
         ("One.  Two.\nThree. ", ["One.", "Two.", "Three."]),
+        ('He said "Go." She went.', ['He said "Go."', "She went."]),
+        ('(He said "No!") Why? [Yes.] So.', ['(He said "No!")', "Why?", "[Yes.]", "So."]),
     ],
 )
 def test_sentences_by_hand(text, sentences):

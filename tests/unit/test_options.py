@@ -112,7 +112,7 @@ def test_the_ends_of_the_ranges_of_a_run(options):
 
 def test_what_is_in_range_is_taken():
     TrainingConfig(mlm_weight=1, weight_decay=0, warmup_share=1, learning_rate=1, patience=None)
-    PretrainingConfig(early_share=0, seed=0)
+    PretrainingConfig(weight_decay=0, seed=0)
     FinetuneOptions(dropout=0, max_length=3, seed=2**32 - 1)
 
 

@@ -26,12 +26,12 @@ from bift_utils.training.pretraining import (
 
 CONFIG = PretrainingConfig(
     vocab_size=300, layers=1, width=16, heads=2, positions=32, steps=12, batch_windows=4,
-    warmup_steps=3, early_positions=16,
+    warmup_steps=3, decay_share=0.5,
 )  # fmt: skip
 OPTIONS = [
     f"--{name.replace('_', '-')}={getattr(CONFIG, name)}"
     for name in ("vocab_size", "layers", "width", "heads", "positions", "steps", "batch_windows",
-                 "warmup_steps", "early_positions")
+                 "warmup_steps", "decay_share")
 ]  # fmt: skip
 NO_TIME = [name for name in Log.columns if name != "seconds"]
 
@@ -181,7 +181,7 @@ def test_the_log_has_every_step_and_counts_tokens(whole):
     most = CONFIG.batch_windows * CONFIG.positions
     assert all(0 < b - a <= most for a, b in itertools.pairwise(tokens))
     stream = training_windows(whole.reviews, whole.tokenizer, CONFIG, 0)
-    read = (sum(map(len, windows)) for _, windows in itertools.islice(stream, 12))
+    read = (sum(map(len, windows)) for windows in itertools.islice(stream, 12))
     assert tokens[1:] == list(itertools.accumulate(read))  # padding is no text
 
 
@@ -220,7 +220,7 @@ def test_a_held_out_review_is_never_in_the_training_windows(whole):
     stream = training_windows(whole.reviews, whole.tokenizer, long_run, 0)
     read = " ".join(
         whole.tokenizer.decode(window).replace(" ##", "")
-        for _, windows in itertools.islice(stream, 190)
+        for windows in itertools.islice(stream, 190)
         for window in windows
     )
     training, held_out = split_reviews(REVIEWS)
@@ -234,7 +234,7 @@ def test_the_stream_can_be_entered_anywhere(whole):
         return list(itertools.islice(stream, stop - start))
 
     all_steps = windows(0, 12)
-    assert [step for step, _ in all_steps] == list(range(12))
+    assert len(all_steps) == 12
     assert windows(5, 12) == all_steps[5:]
     assert windows(9, 12) == all_steps[9:]
 
@@ -243,50 +243,64 @@ def test_each_epoch_reads_each_window_once_in_another_order(whole, monkeypatch):
     monkeypatch.setattr(
         "bift_utils.training.pretraining.make_windows", lambda *_: [[i] * 5 for i in range(40)]
     )
-    late = replace(CONFIG, early_share=0.0)  # ten steps of four windows are an epoch
-    stream = training_windows(whole.reviews, whole.tokenizer, late, 0)
-    read = [window[0] for _, windows in itertools.islice(stream, 20) for window in windows]
+    stream = training_windows(whole.reviews, whole.tokenizer, CONFIG, 0)
+    steps = itertools.islice(stream, 20)  # ten steps of four windows are an epoch
+    read = [window[0] for windows in steps for window in windows]
     assert sorted(read[:40]) == sorted(read[40:]) == list(range(40))
     assert read[:40] != read[40:]
 
 
-@pytest.mark.parametrize("steps, rate, positions", [(range(8), 0.4, 16), (range(8, 12), 0.2, 32)])
-def test_windows_and_masks_are_those_of_the_stage(whole, steps, rate, positions):
+def test_windows_and_masks_are_those_of_the_options(whole):
     hidden = words = 0
-    for step, windows in itertools.islice(
-        training_windows(whole.reviews, whole.tokenizer, CONFIG, steps[0]), len(steps)
-    ):
-        assert max(len(window) for window in windows) <= positions
-        assert len(windows) <= 128 / positions
+    stream = training_windows(whole.reviews, whole.tokenizer, CONFIG, 0)
+    for step, windows in enumerate(itertools.islice(stream, 12)):
+        assert max(len(window) for window in windows) <= CONFIG.positions
+        assert len(windows) <= CONFIG.batch_windows
         batch = whole.make_batch(step, windows)
         assert torch.equal(batch["input_ids"], whole.make_batch(step, windows)["input_ids"])
-        other = whole.make_batch(steps[0] + steps[-1] - step, windows)  # a step of this stage too
+        other = whole.make_batch(step + 1, windows)
         assert not torch.equal(batch["mlm_labels"], other["mlm_labels"])
         hidden += int((batch["mlm_labels"] != IGNORE_INDEX).sum())
         words += sum(len(window) - 2 for window in windows)
-    assert hidden / words == pytest.approx(rate, abs=0.08)
+    assert hidden / words == pytest.approx(CONFIG.masking_rate, abs=0.08)
 
 
 # the schedule
 
 
-def test_both_stages_read_as_many_tokens_a_step():
-    config = PretrainingConfig()
-    stages = [config.stage(step) for step in (0, 7199, 7200, 11_999)]
-    assert stages == [(0.40, 64, 64)] * 2 + [(0.20, 128, 32)] * 2
-    assert {positions * rows for _, positions, rows in stages} == {32 * 128}
-
-
-def test_learning_rate_rises_to_one_and_falls_to_zero():
-    config = PretrainingConfig(steps=1000, warmup_steps=100)
+def test_learning_rate_rises_stays_and_falls_to_zero():
+    config = PretrainingConfig(steps=1000, warmup_steps=100, decay_share=0.2)
     factors = [rate_factor(step, config) for step in range(1001)]
     assert factors[0] == pytest.approx(0.01)
-    assert factors[99] == factors[100] == max(factors) == 1.0
-    assert factors[550] == pytest.approx(0.5)
-    assert factors[1000] == 0.0
     assert factors[:100] == sorted(factors[:100])
-    assert factors[100:] == sorted(factors[100:], reverse=True)
+    assert set(factors[99:801]) == {1.0}
+    assert factors[900] == pytest.approx(0.5)
+    assert factors[1000] == 0.0
+    assert factors[801:] == sorted(factors[801:], reverse=True)
     assert rate_factor(1200, config) == 0.0
+
+
+def test_before_the_rate_falls_a_run_does_not_depend_on_its_length():
+    short, long = PretrainingConfig(steps=1000), PretrainingConfig(steps=4000)
+    same = [rate_factor(step, short) == rate_factor(step, long) for step in range(1001)]
+    assert same == [step <= short.decay_begins for step in range(1001)]
+
+
+def test_a_run_whose_rate_is_constant_can_be_made_longer(tmp_path):
+    PretrainingRun(tmp_path, CONFIG).train(5)
+    longer = replace(CONFIG, steps=20)
+    run = PretrainingRun(tmp_path, longer)
+    assert run.step == 5
+    run.train(12)
+    with pytest.raises(ValueError, match="can only be changed before the rate falls"):
+        PretrainingRun(tmp_path, CONFIG)
+    assert PretrainingRun(tmp_path, longer).step == 12
+
+
+def test_a_fall_that_does_not_fit_is_refused():
+    PretrainingConfig(steps=1000, warmup_steps=200, decay_share=0.8)
+    with pytest.raises(ValueError, match="leaves room for the warm-up"):
+        PretrainingConfig(steps=1000, warmup_steps=200, decay_share=0.9)
 
 
 def test_each_parameter_has_one_optimizer(whole):
@@ -313,7 +327,7 @@ def test_updates_use_the_rate_of_their_step(tmp_path):
 
 def test_gradients_are_clipped_to_a_length_of_one(tmp_path):
     run = PretrainingRun(tmp_path, replace(CONFIG, initializer_range=0.5))
-    _, windows = next(training_windows(run.reviews, run.tokenizer, run.config, 0))
+    windows = next(training_windows(run.reviews, run.tokenizer, run.config, 0))
     batch, lengths = run.make_batch(0, windows), []
 
     def length():
@@ -330,7 +344,7 @@ def test_gradients_are_clipped_to_a_length_of_one(tmp_path):
 
 def test_a_loss_that_is_no_number_is_not_stepped_on(tmp_path):
     run = PretrainingRun(tmp_path, CONFIG)
-    _, windows = next(training_windows(run.reviews, run.tokenizer, run.config, 0))
+    windows = next(training_windows(run.reviews, run.tokenizer, run.config, 0))
     batch = run.make_batch(0, windows)
     with torch.no_grad():
         run.model.cls.predictions.bias[0] = float("nan")
@@ -344,7 +358,7 @@ def test_a_loss_that_is_no_number_is_not_stepped_on(tmp_path):
 def test_a_model_learns(tmp_path):
     config = replace(CONFIG, steps=60, learning_rate=1e-2)
     run = PretrainingRun(tmp_path, config)
-    _, windows = next(training_windows(run.reviews, run.tokenizer, config, 0))
+    windows = next(training_windows(run.reviews, run.tokenizer, config, 0))
     batch = move_batch(run.make_batch(0, windows), run.model.device)
     before = training_step(run.model, batch, 1.0)["loss"].item()
     run.train(60)
