@@ -79,8 +79,9 @@ def pack_windows(
 def train_tokenizer(texts: list[str], vocab_size: int) -> BertTokenizer:
     """Train an uncased WordPiece vocabulary; the same texts give the same ids, every time.
 
-    The library's trainer breaks ties at random. Giving it every single character up front, in
-    sorted order, fixes the ids; the vocabulary is then put into a fresh tokenizer.
+    The library's trainer takes characters and tied pairs in the order of a hash map, which changes
+    from run to run. Giving it every single character up front, in sorted order, fixes the ids; the
+    vocabulary is then put into a fresh tokenizer.
 
     Args:
         texts: raw training texts.

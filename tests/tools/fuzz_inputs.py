@@ -151,21 +151,6 @@ def pseudo(rng):
     return stand_in, torch.tensor([rng.randrange(6) for _ in range(rng.choice((1, 2, 5)))]), 6
 
 
-def wordpiece(rng):
-    letters = "ab"
-    word = "".join(rng.choice(letters) for _ in range(rng.randrange(1, 7)))
-    pieces = {rng.choice(("", "##")) + "".join(rng.choices(letters, k=rng.randrange(1, 4)))
-              for _ in range(8)}  # fmt: skip
-    return word, pieces
-
-
-def pack(rng):
-    size = rng.choice((1, 2, 5))
-    sentences = [[rng.randrange(9) for _ in range(rng.randrange(1, size + 1))]
-                 for _ in range(rng.randrange(7))]  # fmt: skip
-    return sentences, size
-
-
 def unigram(rng):
     size = rng.choice((1, 3, 5))
     train, held = ([rng.randrange(size) for _ in range(rng.randrange(1, 9))] for _ in range(2))
@@ -174,8 +159,8 @@ def unigram(rng):
 
 def rate(rng):
     steps = rng.choice((2, 3, 10, 100))
-    warmup = rng.randrange(1, steps)
-    return rng.randrange(steps), warmup, steps
+    decay_begins = rng.randrange(1, steps)
+    return rng.randrange(steps), rng.randrange(1, decay_begins + 1), decay_begins, steps
 
 
 def diagnose(rng):
@@ -406,8 +391,8 @@ INPUTS: dict[str, Callable[[random.Random], tuple]] = {
     "check_kl_divergence": divergence, "check_copy_or_doubt": copy_or_doubt,
     "check_word_posterior": sentence_with_a_blank, "check_pair": pair,
     "check_calibration_error": calibration,
-    "check_mlm_head": head, "check_pseudo_likelihood": pseudo, "check_wordpiece": wordpiece,
-    "check_pack": pack, "check_unigram_loss": unigram, "check_rate_factor": rate,
+    "check_mlm_head": head, "check_pseudo_likelihood": pseudo,
+    "check_unigram_loss": unigram, "check_rate_factor": rate,
     "check_diagnose": diagnose, "check_mean_pool": pool, "check_first_labels": first_labels,
     "check_f1": f1, "check_log_count_ratios": ratios, "check_head_gradients": head_gradients,
     "check_joint_step": step,

@@ -24,22 +24,22 @@ def test_the_log_has_its_lines_its_plateau_and_both_losses():
         (band,) = axes.patches
         assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((2.0, 3.0))
     upright = [x.get_xdata()[0] for x in right.lines if list(x.get_ydata()) == [0, 1]]
-    assert upright == [3.5]  # where the second stage begins
+    assert upright == [3.5]  # where the rate begins to fall
     assert left.get_ylabel().endswith("(nats a blank)")
     assert "millions" in right.get_xlabel()
     names = [text.get_text() for text in figure.legends[0].texts]
-    assert names == ["training", "held out, 15 % hidden"]
+    assert names == ["training batches", "held-out windows, 15 % hidden"]
 
 
 def test_groups_are_drawn_in_order_with_their_lines():
     figure = plot_by_group(
         {"counts": [1.0, 2.0], "model": [0.5, 1.0]}, ["often", "rare"], title="found",
         xlabel="rank", ylabel="loss (nats)", colours={"counts": "neutral", "model": "mlm"},
-        baselines={"guess": 3.0}, optima={"exact": 4.0}, dotted=["counts"],
+        baselines={"guess": 3.0}, optima={"exact": 4.0},
     )  # fmt: skip
     (axes,) = figure.axes
     assert [label.get_text() for label in axes.get_xticklabels()] == ["often", "rare"]
-    assert heights(axes, ":") == {1.0, 3.0}
+    assert heights(axes, ":") == {3.0}
     assert heights(axes, "--") == {4.0}
     assert axes.get_ylim()[0] == 0 and axes.get_ylim()[1] > 4.0
     names = [text.get_text() for text in figure.legends[0].texts]

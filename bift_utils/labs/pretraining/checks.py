@@ -8,195 +8,11 @@ import torch
 from bift_utils.labs.core.checks import (
     CheckResult,
     Mistake,
-    as_list,
     as_number,
     close,
     first_difference,
     run_check,
 )
-
-UNKNOWN = ["[UNK]"]
-
-
-def _longest_first(word: str, vocabulary: set[str]) -> list[str]:
-    pieces, start = [], 0
-    while start < len(word):
-        for end in range(len(word), start, -1):
-            piece = ("##" if start else "") + word[start:end]
-            if piece in vocabulary:
-                break
-        else:
-            return list(UNKNOWN)
-        pieces.append(piece)
-        start = end
-    return pieces
-
-
-_WATCH = {"watch", "w", "wa", "##a", "##able", "##t", "##c", "##h", "##ab", "##le", "un", "##watch"}
-_WORDPIECE: list[tuple[str, set[str], dict]] = [  # word, vocabulary, what near misses give away
-    ("watch", _WATCH, {
-        ("w", "##a", "##t", "##c", "##h"): "You took the shortest piece; the rule takes the "
-        "longest that fits.",
-    }),
-    ("watchable", _WATCH, {
-        ("watch", "able"): "A piece inside a word carries ## in front.",
-        ("watch", "##ab", "##le"): "##able is longer than ##ab and fits too.",
-        ("watch",): "The rest of the word was dropped: go on until its end.",
-        ("[UNK]",): "The word is not in the vocabulary, but its pieces are. Inside a word, look a "
-        "piece up with ## in front.",
-    }),
-    ("unwatch", _WATCH, {
-        ("un", "watch"): "A piece inside a word carries ## in front, whether or not the vocabulary "
-        "has the same letters without it.",
-    }),
-    ("watchxable", _WATCH, {
-        ("watch", "[UNK]", "##able"): "One place without a piece makes the *whole* word [UNK].",
-        ("watch", "[UNK]"): "One place without a piece makes the *whole* word [UNK].",
-        ("watch", "##able"): "A letter that no piece covers may not be dropped.",
-        ("watch",): "One place without a piece makes the *whole* word [UNK].",
-    }),
-    ("abc", {"a", "ab", "##b", "##bc"}, {
-        ("a", "##bc"): "The longest piece at the start is ab, and then nothing fits. The rule "
-        "never goes back to a shorter piece.",
-    }),
-    ("able", _WATCH, {
-        ("##able",): "##able continues a word; at the start of one it does not fit.",
-        ("able",): "able is not in the vocabulary, only ##able is.",
-    }),
-    ("unx", {"un", "##x", "x"}, {("un", "x"): "A piece inside a word carries ## in front."}),
-    ("unable", {"un", "able", "##ab"}, {
-        ("un", "able"): "able begins a word; inside one only a piece with ## fits, and there is no "
-        "##able. So the whole word is [UNK].",
-        ("un", "##able"): "##able is not in the vocabulary; only pieces that are may be written.",
-        ("un", "##ab"): "The last letters are covered by no piece, so the *whole* word is [UNK].",
-        ("un", "[UNK]"): "One place without a piece makes the *whole* word [UNK].",
-    }),
-    ("papa", {"pa", "##pa", "pap", "##p", "##a"}, {
-        ("pa", "##pa"): "pap is longer than pa and fits too; then ##a.",
-        ("pap", "a"): "A piece inside a word carries ## in front.",
-    }),
-    ("xun", {"un", "##un", "##x"}, {
-        ("##x", "##un"): "A piece with ## does not fit at the start of a word.",
-        ("un",): "A letter at the start that no piece covers may not be dropped.",
-    }),
-    ("a", {"a", "##a"}, {("##a",): "At the start of a word a piece carries no ##."}),
-    ("b", {"a", "##b"}, {("b",): "b is not in the vocabulary."}),
-    ("aaaa", {"a", "##aa"}, {
-        ("a", "##aa", "##a"): "##a is not in the vocabulary: the whole word is [UNK].",
-        ("a", "##aa"): "The last letter was dropped.",
-    }),
-    ("aaaaa", {"a", "##aa"}, {}),
-]  # fmt: skip
-
-
-def _wordpiece_cause(answer: list, expected: list[str], word: str) -> str:
-    """Say what is wrong with pieces that no table of near misses knows."""
-    if not all(isinstance(piece, str) for piece in answer):
-        return "A piece is a string."
-    letters = [piece.removeprefix("##") for piece in answer]
-    if answer == expected[::-1]:
-        return "The pieces are in the wrong order: from left to right."
-    if not answer:
-        return "Some letters are left: no piece was taken."
-    if expected == UNKNOWN:
-        return "At some place no piece of the vocabulary fits, so the *whole* word is [UNK]."
-    if answer == UNKNOWN:
-        return "Every letter is covered by a piece; look inside a word with ## in front."
-    if "".join(letters) != word:
-        return "Your pieces do not spell the word: start each where the one before ended."
-    if letters == [piece.removeprefix("##") for piece in expected]:
-        return "The cuts are right; ## stands before every piece but the first."
-    return "At each place the rule takes the longest piece that fits."
-
-
-def check_wordpiece(function: Callable) -> CheckResult:
-    """Check exercise 04.1: `function(word, vocabulary)` cuts a word, longest piece first."""
-
-    def stages(function):
-        for word, vocabulary, causes in _WORDPIECE:
-            answer = as_list(function(word, set(vocabulary)), "pieces")
-            expected = _longest_first(word, vocabulary)
-            if answer != expected:
-                cause = causes.get(tuple(answer)) or _wordpiece_cause(answer, expected, word)
-                raise Mistake(
-                    f"For {word!r} and the vocabulary {sorted(vocabulary)} you gave {answer}. "
-                    f"{cause} {first_difference(answer, expected)}"
-                )
-
-    return run_check(
-        "04.1", function, stages, "Your function changed the vocabulary. Only look pieces up in it."
-    )
-
-
-def _check_windows(answer) -> list[list[int]]:
-    """Return the learner's windows as lists of lists, or say what is wrong with their form."""
-    found = as_list(answer, "windows, each a list of ids")
-    windows = []
-    for window in found:
-        if isinstance(window, int):
-            raise Mistake(f"Expected a list of windows, each a list of ids, got {found}.")
-        windows.append(as_list(window, "ids"))
-    if any(isinstance(token, list | tuple) for window in windows for token in window):
-        raise Mistake(
-            "A window holds sentences instead of ids. Join the sentences with +, or use extend."
-        )
-    return windows
-
-
-def _check_packing(said: str, windows, sentences, size: int) -> None:
-    """Say which rule the windows break, if one."""
-    tokens = [token for sentence in sentences for token in sentence]
-    packed = [token for window in windows for token in window]
-    if not all(windows):
-        raise Mistake(f"{said} One of them is empty.")
-    if packed != tokens:
-        cause = (
-            "The order has changed: a later sentence was moved into an earlier window."
-            if sorted(packed) == sorted(tokens)
-            else "The last window was lost: append it after the loop."
-            if packed == tokens[: len(packed)]
-            else "Every token must be there, exactly once."
-        )
-        raise Mistake(f"{said} {cause}")
-    if any(len(window) > size for window in windows):
-        raise Mistake(f"{said} A window has more than {size} tokens. Check before you add.")
-    starts = {sentence[0] for sentence in sentences}
-    if not all(window[0] in starts for window in windows):
-        raise Mistake(f"{said} A sentence was cut in two; it should begin the next window, whole.")
-
-
-def check_pack(function: Callable) -> CheckResult:
-    """Check exercise 04.2: `function(sentences, size)` packs whole sentences into windows."""
-    cases = [  # sentences, size, windows
-        ([[1, 2, 3], [4, 5], [6, 7], [8, 9, 10, 11]], 5, [[1, 2, 3, 4, 5], [6, 7], [8, 9, 10, 11]]),
-        ([[1, 2, 3, 4], [5, 6, 7], [8], [9, 10]], 5, [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10]]),
-        ([[1, 2, 3]], 3, [[1, 2, 3]]),
-        ([], 4, []),
-        ([[5], [5], [5, 6], [7]], 3, [[5, 5], [5, 6, 7]]),
-        ([[1, 2], [3, 4], [5, 6]], 2, [[1, 2], [3, 4], [5, 6]]),
-        ([[9], [8], [7], [6]], 1, [[9], [8], [7], [6]]),
-        ([[1], [2, 3, 4], [5], [6, 7], [8]], 4, [[1, 2, 3, 4], [5, 6, 7, 8]]),
-    ]
-
-    def stages(function):
-        for sentences, size, expected in cases:
-            given = [list(sentence) for sentence in sentences]
-            windows = _check_windows(function(given, size))
-            said = f"For {sentences} and windows of {size} you gave {windows}."
-            _check_packing(said, windows, sentences, size)
-            if windows != expected:
-                raise Mistake(
-                    f"{said} A sentence that still fits should join the window at hand, also one "
-                    f"that fills it exactly. {first_difference(windows, expected)}"
-                )
-
-    return run_check(
-        "04.2",
-        function,
-        stages,
-        "Your function changed its sentences: `current += sentence` grows the first one. Write "
-        "current = current + sentence.",
-    )
 
 
 def _unigram_near_misses(counts, held, held_counts) -> dict[str, float]:
@@ -244,7 +60,7 @@ def _unigram_near_misses(counts, held, held_counts) -> dict[str, float]:
 
 
 def check_unigram_loss(function: Callable) -> CheckResult:
-    """Check exercise 04.3: `function(train_ids, held_out_ids, vocab_size)`, nats a token."""
+    """Check exercise 04.1: `function(train_ids, held_out_ids, vocab_size)`, nats a token."""
     cases = [  # the second has a token that training never saw
         ([0, 0, 0, 0, 0, 1, 1, 2], [0, 1, 1, 2, 0, 1], 4),
         ([3, 3, 3, 1, 1, 0], [2, 3, 4, 3], 5),
@@ -273,63 +89,86 @@ def check_unigram_loss(function: Callable) -> CheckResult:
                     f"{first_difference(answer, expected)}"
                 )
 
-    return run_check("04.3", function, stages)
+    return run_check("04.1", function, stages)
 
 
 def check_rate_factor(function: Callable) -> CheckResult:
-    """Check exercise 04.4: `function(step, warmup, steps)` is the factor on the rate."""
+    """Check exercise 04.2: `function(step, warmup, decay_begins, steps)`, the rate's factor."""
 
-    def right(step, warmup, steps):
-        return min(1.0, (step + 1) / warmup, (steps - step) / (steps - warmup))
+    def right(step, warmup, decay_begins, steps):
+        return min(1.0, (step + 1) / warmup, (steps - step) / (steps - decay_begins))
 
-    cases = [  # step, warmup, steps, and what near misses give away
-        (0, 4, 20, {
+    last = "The last step that is made still moves a little: 0 comes at step `steps`."
+    early = "You are one step early: at step `decay_begins` the factor is still 1."
+    from_warmup = (
+        "The fall begins at step `decay_begins`; between the warm-up and it the factor is 1."
+    )
+    from_zero = "The fall begins at step `decay_begins`, from 1, not at step 0."
+    level = "Between the warm-up and `decay_begins` the factor stays 1."
+    above = "The factor may not pass 1: take the smaller of the two lines, and at most 1."
+    cases = [  # step, warmup, decay_begins, steps, and what near misses give away
+        (0, 4, 12, 20, {
             0.0: "With a rate of zero the first step moves nothing: count from step + 1.",
             1.0: "The run begins with the full rate: the warm-up is missing.",
-            1.25: "The factor may not pass 1: take the smaller of the two lines.",
+            2.5: above,
         }),
-        (1, 4, 20, {0.25: "You are one step late: at step 1 two of four warm-up steps are made."}),
-        (3, 4, 20, {0.75: "You are one step late: the last warm-up step has the full rate.",
-                    17 / 16: "The factor may not pass 1."}),
-        (4, 4, 20, {1.25: "The factor may not pass 1: take the smaller of the two lines.",
-                    0.8: "The fall begins at step `warmup`, from 1, not at step 0.",
-                    15 / 16: "You are one step early: at step `warmup` the factor is still 1."}),
-        (12, 4, 20, {1.0: "After the warm-up the rate should fall: the decay is missing.",
-                     0.4: "The fall begins at step `warmup`, from 1, not at step 0.",
-                     8 / 15: "It reaches 0 at step `steps`, one after the last that is made.",
-                     7 / 15: "It reaches 0 at step `steps`, one after the last that is made.",
-                     7 / 16: "You are one step early."}),
-        (19, 4, 20, {0.0: "The last step that is made still moves a little: 0 comes at step "
-                     "`steps`."}),
-        (20, 4, 20, {}),
-        (0, 1, 3, {0.0: "With one warm-up step the first step has the full rate already."}),
-        (60, 50, 100, {}),
-        (2, 7, 9, {}),
-        (8, 7, 9, {0.0: "The last step that is made still moves a little: 0 comes at step "
-                   "`steps`."}),
-        (1, 2, 3, {}),
+        (1, 4, 12, 20, {
+            0.25: "You are one step late: at step 1 two of four warm-up steps are made.",
+            19 / 8: above,
+        }),
+        (3, 4, 12, 20, {
+            0.75: "You are one step late: the last warm-up step has the full rate.",
+            0.85: from_zero,
+            17 / 8: above,
+        }),
+        (4, 4, 12, 20, {1.25: above, 2.0: above, 0.8: from_zero, 15 / 16: from_warmup}),
+        (8, 4, 12, 20, {
+            0.75: from_warmup, 0.6: from_zero, 12 / 17: from_warmup, 9 / 4: above, 1.5: above,
+            0.5: level, 11 / 16: from_warmup, 0.0: level,
+        }),
+        (12, 4, 12, 20, {7 / 8: early, 0.4: from_zero, 0.5: from_warmup, 13 / 4: above}),
+        (16, 4, 12, 20, {
+            1.0: "From step `decay_begins` on the rate should fall: the decay is missing.",
+            0.2: from_zero,
+            3 / 8: early,
+            5 / 8: "You are one step late: at step `decay_begins` + 1 the fall has begun.",
+            3 / 7: "It reaches 0 at step `steps`, one after the last that is made.",
+            0.0: "The rate falls evenly from 1, and does not drop to 0 at once.",
+            0.25: "The fall is even: a straight line.",
+        }),
+        (19, 4, 12, 20, {0.0: last, 0.05: from_zero, 1 / 16: from_warmup}),
+        (0, 1, 1, 3, {0.0: "With one warm-up step the first step has the full rate already."}),
+        (60, 50, 80, 100, {0.8: from_warmup, 0.4: from_zero}),
+        (1, 7, 8, 9, {}),
+        (8, 7, 8, 9, {0.0: last}),
+        (8, 7, 7, 9, {0.0: last, 1.0: "From step `decay_begins` on the rate should fall."}),
+        (1, 2, 2, 3, {}),
+        (75, 10, 60, 90, {}),
     ]  # fmt: skip
 
     def stages(function):
-        for step, warmup, steps, causes in cases:
-            answer = as_number(function(step, warmup, steps))
-            if close(answer, right(step, warmup, steps)):
+        for step, warmup, decay_begins, steps, causes in cases:
+            expected = right(step, warmup, decay_begins, steps)
+            answer = as_number(function(step, warmup, decay_begins, steps))
+            if close(answer, expected):
                 continue
-            said = f"At step {step} of {steps}, {warmup} of them warm-up, you gave {answer:.4g}."
+            said = (
+                f"At step {step} of {steps}, with {warmup} of warm-up and a decay that begins at "
+                f"{decay_begins}, you gave {answer:.4g}."
+            )
             for value, cause in causes.items():
                 if close(answer, value):
                     raise Mistake(f"{said} {cause}")
             raise Mistake(
-                f"{said} Expected {right(step, warmup, steps):.4g}. Draw the two lines: one "
-                "through 1/warmup at step 0, one from 1 at step "
-                "`warmup` to 0 at step `steps`."
+                f"{said} Expected {expected:.4g}. Draw the two lines: one through 1/warmup at step "
+                "0, one from 1 at step `decay_begins` to 0 at step `steps`."
             )
 
-    return run_check("04.4", function, stages)
+    return run_check("04.2", function, stages)
 
 
 def check_diagnose(function: Callable) -> CheckResult:
-    """Check exercise 04.5: `function(accuracy, commonest)` is the offset of the answers."""
+    """Check exercise 04.3: `function(accuracy, commonest)` is the offset of the answers."""
     # accuracy by offset, commonest, answer, and what near misses give away
     cases: list[tuple[dict[int, float], float, int | None, dict]] = [
         ({-2: 0.01, -1: 0.02, 0: 0.65, 1: 0.01}, 0.14, 0, {
@@ -391,4 +230,4 @@ def check_diagnose(function: Callable) -> CheckResult:
                     f"{answer!r}. {cause}"
                 )
 
-    return run_check("04.5", function, stages, "Your function changed the dict. Work on a copy.")
+    return run_check("04.3", function, stages, "Your function changed the dict. Work on a copy.")

@@ -1,4 +1,4 @@
-"""Figures of a pre-training run: its log, losses by word frequency, answers by position."""
+"""Figures of a pre-training run: its log, and where its models write their answers."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,7 @@ def plot_log(
     unigram: float,
     context_free: float,
     plateau: tuple[float, float],
-    stage: float,
+    decay: float,
     title: str,
 ) -> Figure:
     """Draw the log of a whole run: its beginning on the left, all of it on the right.
@@ -23,7 +23,7 @@ def plot_log(
         unigram: the unigram entropy, nats; drawn dotted.
         context_free: the lowest loss without context, nats; drawn dashed.
         plateau: tokens read at its first and its last row; shaded.
-        stage: tokens read when the second stage of the training began; a thin vertical line.
+        decay: tokens read when the learning rate began to fall; a thin vertical line.
         title: the finding.
 
     Introduced in notebook 04.
@@ -36,32 +36,48 @@ def plot_log(
     figure, panels = plt.subplots(1, 2, figsize=(WIDTH + 2.2, HEIGHT), sharey=True)
     for axes in panels:
         axes.axvspan(start, end, color=COLOURS["light"], alpha=0.6, linewidth=0)
-        axes.axhline(unigram, color=COLOURS["neutral"], linestyle=":", linewidth=1.2)
-        axes.axhline(context_free, color=COLOURS["neutral"], linestyle="--", linewidth=1.2)
-        axes.plot(tokens, log["train_loss"], color=COLOURS["mlm"], label="training")
         axes.plot(
-            *zip(*measured, strict=True), color=COLOURS["task"], marker="o", markersize=3,
-            label="held out, 15 % hidden",
+            tokens, log["train_loss"], color=COLOURS["neutral"], linewidth=0.9,
+            label="training batches",
+        )  # fmt: skip
+        axes.plot(
+            *zip(*measured, strict=True), color=COLOURS["mlm"], marker="o", markersize=3,
+            label="held-out windows, 15 % hidden",
         )  # fmt: skip
     left, right = panels
     left.set(xlim=(0, 5 * end), xlabel="tokens read (millions)", ylabel="loss (nats a blank)")
     left.annotate("plateau", ((start + end) / 2, 7.7), ha="center", fontsize=9)
     left.annotate(
-        "context is\ndiscovered", (end, context_free), (end + 0.8, context_free + 1.0),
+        "context is\ndiscovered", (end, context_free), (1.9 * end, context_free + 1.0),
         fontsize=9, arrowprops={"arrowstyle": "->", "color": COLOURS["neutral"]},
     )  # fmt: skip
-    for height, name in ((unigram, "unigram entropy"), (context_free, "no context, at best")):
-        right.annotate(
-            name, (0.98, height), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-            fontsize=9, color=COLOURS["neutral"],
-        )  # fmt: skip
-    right.axvline(stage / 1e6, color=COLOURS["neutral"], linewidth=0.8)
-    right.annotate("longer windows,\nfewer blanks", (stage / 1e6 + 0.4, 5.2), fontsize=9)
+    _draw_lines(left, unigram, context_free, names=None)
+    _draw_lines(right, unigram, context_free, names=0.7)
+    right.axvline(decay / 1e6, color=COLOURS["neutral"], linewidth=0.8)
+    right.annotate(
+        "the rate begins\nto fall", (decay / 1e6, 5.2), (-4, 0), textcoords="offset points",
+        ha="right", fontsize=9,
+    )  # fmt: skip
     right.set(xlabel="tokens read (millions)")
     names = left.get_legend_handles_labels()  # one legend for both panels
     figure.legend(*names, loc="outside lower center", ncols=2, fontsize=9)
     headline(figure, title)
     return figure
+
+
+def _draw_lines(axes, unigram: float, context_free: float, names: float | None) -> None:
+    """Draw the two losses that need no context; their names end at a share of the width."""
+    for height, style, name, side in (
+        (unigram, ":", "unigram entropy", "bottom"),
+        (context_free, "--", "no context, at best", "top"),
+    ):
+        axes.axhline(height, color=COLOURS["neutral"], linestyle=style, linewidth=1.2)
+        if names is not None:
+            axes.annotate(
+                name, (names, height), xycoords=("axes fraction", "data"), ha="right", va=side,
+                xytext=(0, 2 if side == "bottom" else -3), textcoords="offset points",
+                fontsize=9, color=COLOURS["neutral"],
+            )  # fmt: skip
 
 
 def plot_run(curve: Sequence[float], unigram: float, context_free: float, title: str) -> Figure:
@@ -77,16 +93,7 @@ def plot_run(curve: Sequence[float], unigram: float, context_free: float, title:
     """
     figure, axes = plt.subplots()
     axes.plot(range(1, len(curve) + 1), curve, color=COLOURS["mlm"])
-    for height, style, name, side in (
-        (unigram, ":", "unigram entropy", "bottom"),
-        (context_free, "--", "no context, at best", "top"),
-    ):
-        axes.axhline(height, color=COLOURS["neutral"], linestyle=style, linewidth=1.2)
-        axes.annotate(
-            name, (0.99, height), xycoords=("axes fraction", "data"), ha="right", va=side,
-            xytext=(0, 2 if side == "bottom" else -3), textcoords="offset points",
-            fontsize=9, color=COLOURS["neutral"],
-        )  # fmt: skip
+    _draw_lines(axes, unigram, context_free, names=0.99)
     axes.set(title=title, xlabel="step", ylabel="masked-LM loss (nats a blank)")
     axes.set_ylim(context_free - 0.3, None)
     return figure
@@ -101,9 +108,8 @@ def plot_by_group(
     colours: Mapping[str, str],
     baselines: Mapping[str, float] | None = None,
     optima: Mapping[str, float] | None = None,
-    dotted: Sequence[str] = (),
 ) -> Figure:
-    """Draw one line of dots a model over groups: words by frequency, or positions by offset.
+    """Draw one line of dots a model over groups, such as positions by their offset.
 
     Args:
         values: model to one number a group.
@@ -112,17 +118,13 @@ def plot_by_group(
         xlabel, ylabel: quantity and unit.
         colours: model to a key of `COLOURS`.
         baselines, optima: name to the height of a dotted or a dashed line.
-        dotted: models drawn as baselines.
 
     Introduced in notebook 04.
     """
     figure, axes = plt.subplots()
     places = range(len(groups))
     for (name, heights), marker in zip(values.items(), "osD^v", strict=False):
-        axes.plot(
-            places, heights, marker=marker, color=COLOURS[colours[name]], label=name,
-            linestyle=":" if name in dotted else "-",
-        )  # fmt: skip
+        axes.plot(places, heights, marker=marker, color=COLOURS[colours[name]], label=name)
     for lines, style in ((baselines or {}, ":"), (optima or {}, "--")):
         for name, height in lines.items():
             axes.axhline(
