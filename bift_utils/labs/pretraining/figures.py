@@ -55,7 +55,7 @@ def plot_log(
     _draw_lines(right, unigram, context_free, names=0.7)
     right.axvline(decay / 1e6, color=COLOURS["neutral"], linewidth=0.8)
     right.annotate(
-        "the rate begins\nto fall", (decay / 1e6, 5.2), (-4, 0), textcoords="offset points",
+        "the rate begins\nto fall", (decay / 1e6, 4.6), (-4, 0), textcoords="offset points",
         ha="right", fontsize=9,
     )  # fmt: skip
     right.set(xlabel="tokens read (millions)")
