@@ -73,6 +73,13 @@ def test_figures(path):
     assert len(figures) >= (2 if path.name.startswith(SHORT) else 4)
 
 
+def test_every_figure_has_a_text_for_those_who_cannot_see_it(path):
+    for cell in code_cells(read(path)):
+        drawn = any("image/png" in output.get("data", {}) for output in cell.outputs)
+        words = cell.metadata.get("alt", "").split()
+        assert drawn == (len(words) >= 8), f"the alt text of {cell.id} is {' '.join(words)!r}"
+
+
 def test_most_cells_are_compared(path):
     cells = code_cells(read(path))
     ignored = [c for c in cells if IGNORED in tags(c) or "NBVAL_IGNORE_OUTPUT" in c.source]

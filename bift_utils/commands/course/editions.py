@@ -44,11 +44,14 @@ c.Autograde.sanitize_preprocessors = [*cleaning, RunWhatIsGraded]
 
 
 def plain_edition(notebook: dict, stem: str, others: list[str]) -> dict:
-    """Return the student edition without grader metadata: stubs stay, folded solutions go.
+    """Return the student edition without grader metadata: stubs stay; solutions and outputs go.
 
     `others` are the notebooks that lie beside this one; links to anything else become text.
     """
     notebook = remove_badge(copy.deepcopy(notebook))
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            _clear(cell)
     _drop_solutions(notebook)
     _mend_links(notebook, {f"{name}.ipynb": f"{name}.ipynb" for name in others})
     return notebook
@@ -76,9 +79,15 @@ def course_edition(notebook: dict, stem: str, others: list[str]) -> dict:
     return notebook
 
 
+def _clear(cell: dict) -> None:
+    """Take away what a cell showed, in pictures and in words: it would answer the predictions."""
+    cell.update(outputs=[], execution_count=None)
+    cell["metadata"].pop("alt", None)
+
+
 def _prepare_code(cell: dict, skip: bool) -> None:
     """Clear the outputs; lock the cell that loads the checks, tag what grading need not run."""
-    cell.update(outputs=[], execution_count=None)
+    _clear(cell)
     cell["metadata"].pop("tags", None)
     if TOPIC.search(source(cell)):
         cell["metadata"]["nbgrader"] = _metadata("setup", locked=True)

@@ -81,14 +81,16 @@ def write_sources(
 def prepare_notebook(notebook: dict) -> dict:
     """Return a notebook for reading: no stamp for Colab, and each picture has its text.
 
-    The text of a picture (`plotting/text.py`) is what a screen reader says in its place.
+    A screen reader says the cell's alt text in place of a picture; where a cell has none, what
+    `plotting.figure_text` says.
     """
     notebook = unstamp_notebook(notebook)
     for cell in notebook["cells"]:
         pictures = [o["data"] for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
         if pictures:
             texts = ["".join(picture.get("text/plain", "")) for picture in pictures]
-            cell["metadata"]["mystnb"] = {"image": {"alt": " ".join(" ".join(texts).split())}}
+            words = cell["metadata"].get("alt") or " ".join(texts)
+            cell["metadata"]["mystnb"] = {"image": {"alt": " ".join(words.split())}}
     return notebook
 
 
