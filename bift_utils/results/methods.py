@@ -19,6 +19,7 @@ from bift_utils.runtime import make_generator
 ALL = 7250  # labelled sentences outside the test part
 FRESH_SEEDS, MORE_SEEDS = range(10), range(10, 60)
 TUNING_SEEDS = range(100, 105)  # choose the recipes, and never read the test part
+TEXTS = ("rotten_tomatoes", "tweets")  # each in a table of its own
 PASSES = {128: (4.0, 12.0, 36.0), 512: (1.5, 4.0, 12.0), 2048: (1.5, 4.0, 12.0)}
 TRIES = {  # (learning rate, λ), each with three numbers of passes
     "plain": ((1.5e-4, 0.0), (3e-4, 0.0)),
@@ -26,7 +27,7 @@ TRIES = {  # (learning rate, λ), each with three numbers of passes
 }
 OPPONENTS = ("frozen", "plain", "plain, same FLOPs", "TAPT", "TAPT, frozen", "NBSVM", "TF-IDF")
 RECIPE = ("passes", "learning_rate", "mlm_weight")
-KEY = ("method", "labels", "seed", *RECIPE, "checkpoint", "digest", "precision")
+KEY = ("texts", "method", "labels", "seed", *RECIPE, "checkpoint", "digest", "precision")
 
 
 def draw_labelled(classes: Sequence[int], labels: int, seed: int) -> list[int]:
@@ -48,12 +49,16 @@ def draw_labelled(classes: Sequence[int], labels: int, seed: int) -> list[int]:
     return [i for pair in zip(*by_class, strict=False) for i in pair][:labels]
 
 
-def load_methods() -> pandas.DataFrame:
+def load_methods(texts: str = "rotten_tomatoes") -> pandas.DataFrame:
     """Return the shipped study as a pandas table, one row a run.
+
+    Args:
+        texts: "rotten_tomatoes", or "tweets" for the second domain.
 
     Introduced in notebook 07.
     """
-    return pandas.read_csv(result_file("methods.csv"))
+    name = "methods.csv" if texts == "rotten_tomatoes" else f"methods_{texts}.csv"
+    return pandas.read_csv(result_file(name))
 
 
 def choose_recipe(table: pandas.DataFrame, method: str, labels: int) -> dict[str, float]:

