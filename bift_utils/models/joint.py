@@ -214,8 +214,9 @@ def small_bert(
     causal: bool = False,
     num_labels: int = 2,
     pooling: str = "mean",
+    dropout: float = 0.0,
 ) -> BertForJointTraining:
-    """Return an untrained BERT for sentences of a known language, without dropout.
+    """Return an untrained BERT for sentences of a known language.
 
     Args:
         vocab_size: V, the tokens of the language; [MASK] is added.
@@ -223,6 +224,7 @@ def small_bert(
         width, layers, heads: of the encoder.
         causal: True lets position i attend to positions up to i only (the mask of a GPT).
         num_labels, pooling: of the classifier.
+        dropout: everywhere; none unless asked for, so that runs on exact targets settle.
 
     Introduced in notebook 01.
     """
@@ -234,8 +236,8 @@ def small_bert(
         intermediate_size=4 * width,
         max_position_embeddings=length,
         initializer_range=0.1,  # narrow layers need larger weights than BERT's 0.02
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
         num_labels=num_labels,
         is_decoder=causal,
     )

@@ -92,6 +92,28 @@ def test_the_command_writes_rows_and_goes_on(tmp_path, monkeypatch):
     assert path.read_text(encoding="utf-8") == written
 
 
+def test_each_brake_acts_and_weak_ones_change_nothing(language, test):
+    plain = {**CELL, "mlm_weight": 0.0}
+    found = {
+        name: run_exact_cell(language, test, {**plain, **brake})["last_loss"]
+        for name, brake in {
+            "none": {}, "weak": {"dropout": 0.0, "weight_decay": 0.01, "looks": 10},
+            "dropout": {"dropout": 0.3}, "decay": {"weight_decay": 10.0},
+        }.items()
+    }  # fmt: skip
+    assert found["weak"] == found["none"]
+    assert len({found["none"], found["dropout"], found["decay"]}) == 3
+
+
+def test_the_command_runs_brakes_into_a_table_of_their_own(tmp_path, monkeypatch):
+    plan = [{**cell, "width": 8} for cell in list(exact_grid.plan_brakes(range(1)))[:2]]
+    monkeypatch.setattr(exact_grid, "plan_brakes", lambda seeds: iter(plan))
+    study.main(["exact", str(tmp_path / "brakes.csv"), "--brakes", "--updates", "4"])
+    rows = list(csv.DictReader((tmp_path / "brakes.csv").read_text(encoding="utf-8").splitlines()))
+    assert [(row["mlm_weight"], row["dropout"]) for row in rows] == [("0.0", "0.0"), ("0.1", "0.0")]
+    assert {row["looks"] for row in rows} == {"60"} and all(row["label_kl"] for row in rows)
+
+
 def test_an_interrupt_leaves_no_row(language, test, monkeypatch):
     stopped = History(stopped="stopped by hand")
     monkeypatch.setattr(exact_grid, "train", lambda *_: stopped)

@@ -5,7 +5,14 @@ import pytest
 
 from bift_utils import languages
 from bift_utils.commands.study import exact as exact_grid
-from bift_utils.results.exact import best_weight, exact_axis, leave_one_out_gains, load_exact
+from bift_utils.results.exact import (
+    BRAKES,
+    best_strength,
+    brake_axis,
+    exact_axis,
+    leave_one_out_gains,
+    load_exact,
+)
 
 SHIPPED = load_exact()
 
@@ -42,6 +49,23 @@ def test_lambda_is_chosen_on_the_other_seeds():
          1.0: [0.0, 0.0, 0.0]},
     )  # fmt: skip
     axis = axis.reindex(columns=languages.WEIGHTS, fill_value=3.0)
-    assert best_weight(axis) == 0.1  # λ = 1 trains no classifier and is left out
+    assert best_strength(axis) == 0.1  # λ = 1 trains no classifier and is left out
     # without seed 0, λ = 0.5 is best; its own seed does not count for it
     assert leave_one_out_gains(axis) == pytest.approx([0.2, 0.1, 0.1])
+
+
+def test_brakes_are_read_one_at_a_time():
+    cells = list(exact_grid.plan_brakes(range(3)))
+    table = pandas.DataFrame(cells)
+    table["label_kl"] = range(len(table))
+    assert len(table) == 3 * (1 + 3 + 3 + 3) == len({tuple(cell.values()) for cell in cells})
+    seen = set()
+    for brake, strengths in BRAKES.items():
+        axis = brake_axis(table, "label_kl", brake)
+        assert list(axis.columns) == [0.0, *strengths] and list(axis.index) == [0, 1, 2]
+        assert axis[0.0].tolist() == [0, 10, 20]  # the same runs without a brake for all three
+        assert best_strength(axis) == strengths[0]
+        seen |= set(axis[list(strengths)].to_numpy().ravel().tolist())
+    assert seen == set(range(30)) - {0, 10, 20}
+    with pytest.raises(ValueError, match="brake was given as 'width'; expected one of"):
+        brake_axis(table, "label_kl", "width")

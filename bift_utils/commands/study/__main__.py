@@ -92,6 +92,8 @@ def parse_exact(arguments: list[str]) -> argparse.Namespace:
     )
     add_output(parser, seeds=5)
     parser.add_argument("--widths", type=int, nargs="+", default=list(WIDTHS))
+    parser.add_argument("--brakes", action="store_true",
+                        help="λ against dropout and weight decay, where λ helped most")  # fmt: skip
     parser.add_argument("--updates", type=int, default=300)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     return parser.parse_args(arguments)

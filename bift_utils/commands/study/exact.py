@@ -2,7 +2,8 @@
 
 The language is class-conditional: a label first, then a sentence from that label's hidden-Markov
 language. A run has n labelled sentences, a quarter of them for validation, and m more without
-labels.
+labels. With `--brakes` the second loss is compared with two other brakes on learning the labels by
+heart, dropout and weight decay, where it helped most.
 """
 
 import time
@@ -30,6 +31,7 @@ from bift_utils.languages.experiment import (
 )
 from bift_utils.languages.families import ClassConditionalLanguage
 from bift_utils.models.joint import small_bert
+from bift_utils.results.exact import BRAKES
 from bift_utils.results.rows import ResultRows
 from bift_utils.runtime import environment_report, get_device, set_seed
 from bift_utils.training.loop import train
@@ -39,10 +41,13 @@ KEY = ("seed", "mlm_weight", "labelled", "unlabelled", "width", "updates", "lear
 MEASURED = ("loss", "accuracy", "label_kl", "token_kl")
 FLOORS = ("label_entropy", "best_accuracy", "token_entropy")
 COST = ("tokens", "flops", "seconds")
-COLUMNS = (
-    *KEY, "best_update", *MEASURED, *(f"last_{name}" for name in MEASURED), *FLOORS, *COST,
+FOUND = (
+    "best_update", *MEASURED, *(f"last_{name}" for name in MEASURED), *FLOORS, *COST,
     "device", "torch", "transformers",
 )  # fmt: skip
+COLUMNS = (*KEY, *FOUND)
+BRAKES_KEY = (*KEY, "dropout", "weight_decay", "looks")
+NO_BRAKE = {"mlm_weight": 0.0, "dropout": 0.0, "weight_decay": 0.01, "looks": 60}
 
 
 def run_exact_cell(
@@ -53,18 +58,24 @@ def run_exact_cell(
     The weights kept are those with the lowest validation loss of the labels (with λ = 1, which
     has no classifier to choose by, the last ones). `last_…` columns measure the last weights.
 
+    Args:
+        language, test: as the experiment draws them.
+        cell: the columns `KEY`; of `BRAKES_KEY`, what is there counts.
+        evaluations: looks at validation, unless the cell says how many.
+
     Introduced in notebook 07.
     """
     seed, weight = cell["seed"], cell["mlm_weight"]
-    evaluations = min(evaluations, cell["updates"])
+    evaluations = min(cell.get("looks", evaluations), cell["updates"])
     training, validation, text = draw_training(language, cell["labelled"], cell["unlabelled"], seed)
     set_seed(seed)
-    model = small_bert(VOCABULARY, LENGTH, cell["width"], num_labels=2, pooling="mean")
-    model = model.to(get_device())
+    model = small_bert(
+        VOCABULARY, LENGTH, cell["width"], pooling="mean", dropout=cell.get("dropout", 0.0)
+    ).to(get_device())
     loader = JointLanguageBatches(language, training, cell["updates"], BATCH, seed, text, hide)
     config = TrainingConfig(
         mlm_weight=weight, epochs=1, learning_rate=cell["learning_rate"],
-        evaluations_per_epoch=evaluations,
+        evaluations_per_epoch=evaluations, weight_decay=cell.get("weight_decay", 0.01),
     )  # fmt: skip
     held_out = [{
         "input_ids": validation.tokens, "attention_mask": torch.ones_like(validation.tokens),
@@ -113,9 +124,21 @@ def plan_exact(seeds: range, widths: tuple[int, ...] = WIDTHS) -> Iterator[dict]
                             }  # fmt: skip
 
 
+def plan_brakes(seeds: range) -> Iterator[dict]:
+    """Yield runs of a wide network with few labels: no brake, and each brake at three strengths.
+
+    Introduced in notebook 07b.
+    """
+    setting = {"labelled": 32, "unlabelled": 0, "width": max(WIDTHS)}
+    for seed in seeds:
+        for brake in ({}, *({name: s} for name, tries in BRAKES.items() for s in tries)):
+            yield {"seed": seed, **setting, **NO_BRAKE, **brake}
+
+
 def run_exact_grid(options) -> None:
     """Run the cells that are missing in `options.output`, and append them."""
-    results = ResultRows(options.output, COLUMNS, KEY)
+    key = BRAKES_KEY if options.brakes else KEY
+    results = ResultRows(options.output, (*key, *FOUND), key)
     language, machine = make_language(), environment_report()
     test = draw_test(language)
     floors = {
@@ -126,7 +149,8 @@ def run_exact_grid(options) -> None:
     about = {name: machine[name] for name in ("device", "torch", "transformers")}
     common = {"updates": options.updates, "learning_rate": options.learning_rate}
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    for cell in tqdm(list(plan_exact(seeds, options.widths)), unit="run"):
+    cells = plan_brakes(seeds) if options.brakes else plan_exact(seeds, options.widths)
+    for cell in tqdm(list(cells), unit="run"):
         cell = {**cell, **common}
         if cell not in results:
             results.append({**cell, **run_exact_cell(language, test, cell), **floors, **about})
