@@ -31,6 +31,7 @@ SLIPS = {  # what a joint step can do wrong, and what the learner is told
     "clean blanks": "The masked-LM head reads the clean rows, where the answer can be seen.",
     "masked rows": "The classifier reads the masked rows; the clean rows have the classes.",
     "first token": "The classifier reads the first token; this model's reads the mean of a row.",
+    "pooler": "The classifier reads the pooler; this model's reads the mean of a row.",
     "padding in the mean": "The mean of a row counts its padding too.",
     "padding seen": "The encoder was not given attention_mask, so tokens attend to the padding.",
     "masked LM cut off": "No gradient of the masked-LM loss reaches the weights: is it detached?",
@@ -66,6 +67,8 @@ def _joint_step(model, optimizer, batch: dict, weight: float, slip: str = "") ->
     vectors = (hidden[read] * counted).sum(1) / counted.sum(1)  # (R, H)
     if slip == "first token":
         vectors = hidden[read][:, 0]
+    if slip == "pooler":
+        vectors = model.bert.pooler(hidden[read])
     task_loss = cross_entropy(model.classifier(vectors), classes[with_class], reduction="sum")
     task_loss = task_loss / with_class.sum().clamp(min=1)
 

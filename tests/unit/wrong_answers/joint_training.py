@@ -118,6 +118,7 @@ WRONG = [
      "reads the clean rows"),
     ("joint_step", step(("means[clean]", "means[~clean]")), "reads the masked rows"),
     ("joint_step", step(("means[clean]", "hidden[clean][:, 0]")), "reads the first token"),
+    ("joint_step", step(("means[clean]", "model.bert.pooler(hidden[clean])")), "reads the pooler"),
     ("joint_step", step(("means[clean]", "hidden[clean].mean(1)")), "counts its padding"),
     ("joint_step", step(("batch[\"input_ids\"], mask)", "batch[\"input_ids\"])")),
      "not given attention_mask"),
