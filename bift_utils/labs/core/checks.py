@@ -397,7 +397,7 @@ def compare(answer, expected, near_misses: Mapping, said: str = "", hint: str = 
             raise Mistake(f"{said} {difference} {cause}".strip())
     numbers = torch.as_tensor(answer)
     if numbers.isnan().any():
-        hint = f"There is a NaN in your answer: 0 · log 0 and 0 / 0 are none. {hint}"
+        hint = f"There is a NaN in your answer: 0 · log 0 and 0 / 0 give one. {hint}"
     raise Mistake(f"{said} {difference} {hint}".strip())
 
 

@@ -128,7 +128,7 @@ def check_reached(function: Callable) -> CheckResult:
             for layers in (3, 1, 2, 0, 4, 12):
                 said = f"{layers} layers of the mask “{name}”"
                 shape = (len(mask), len(mask))
-                answer = as_tensor(function(mask.clone(), layers), shape, "a row a position")
+                answer = as_tensor(function(mask.clone(), layers), shape, "a row for each position")
                 if answer.dtype != torch.bool:
                     raise Mistake(
                         f"Expected True and False, got {answer.dtype}. How often a word was heard "
@@ -289,7 +289,7 @@ def check_entropy_given_both(function: Callable) -> CheckResult:
             hint = (
                 f"By hand for the pair ({a}, {c}): its probability is {float(weights[a, c]):.4f}, "
                 f"and x then has the posterior {_round(posterior[a, :, c])}, entropy "
-                f"{float(each[a, c]):.4f}. {XLOGY if (weights == 0).any() else ''}"
+                f"{float(each[a, c]):.4f}. {XLOGY if (triples == 0).any() else ''}"
             )
             _compare(answer, expected, near_misses, f"For {name}", hint)
 

@@ -168,7 +168,7 @@ def all_at_once(marginal, transition):
 WRONG = [
     ("reached", lambda m, n: None, "Is a `return` missing"),
     ("reached", lambda m, n: reached(m, n).tolist(), "Expected a tensor of shape"),
-    ("reached", lambda m, n: reached(m, n)[:2], "Expected a row a position, shape"),
+    ("reached", lambda m, n: reached(m, n)[:2], "Expected a row for each position, shape"),
     ("reached", counts, "How often a word was heard does not count"),
     ("reached", lambda m, n: m, "That is the mask itself"),
     ("reached", lambda m, n: reached(m, n).T, "Rows and columns are exchanged"),
