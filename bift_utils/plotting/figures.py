@@ -105,7 +105,7 @@ def use_series_style() -> None:
     plt.rcParams.update(
         {
             "figure.figsize": (WIDTH, HEIGHT),
-            "figure.dpi": 110,
+            "figure.dpi": 144,
             "figure.constrained_layout.use": True,
             "font.size": 10,
             "axes.titlesize": 11,
