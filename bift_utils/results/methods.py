@@ -25,6 +25,7 @@ TRIES = {  # (learning rate, λ), each with three numbers of passes
     "plain": ((1.5e-4, 0.0), (3e-4, 0.0)),
     "joint": ((3e-4, 0.1), (3e-4, 0.5)),
 }
+WEIGHTS = (0.0001, 0.01, 0.1, 0.3, 0.5, 0.9)  # λ of joint training, beside the tuned one
 OPPONENTS = ("frozen", "plain", "plain, same FLOPs", "TAPT", "TAPT, frozen", "NBSVM", "TF-IDF")
 RECIPE = ("passes", "learning_rate", "mlm_weight")
 KEY = ("texts", "method", "labels", "seed", *RECIPE, "checkpoint", "digest", "precision")

@@ -53,6 +53,7 @@ from bift_utils.results.methods import (
     PASSES,
     TRIES,
     TUNING_SEEDS,
+    WEIGHTS,
     choose_recipe,
     draw_labelled,
     run_name,
@@ -359,6 +360,13 @@ def passes(rows, sizes) -> Iterator[dict]:
                 yield chosen(rows, method, 512, seed, passes=float(count))
 
 
+def weights(rows, sizes) -> Iterator[dict]:
+    """Yield joint training at 512 labels, over λ; passes and rate are the chosen ones."""
+    for seed in FRESH_SEEDS:
+        for weight in WEIGHTS:
+            yield {**chosen(rows, "joint", 512, seed), "mlm_weight": weight}
+
+
 def all_labels(rows, sizes) -> Iterator[dict]:
     """Yield runs with all labels, their rate and λ chosen at 2,048."""
     for seed in list(FRESH_SEEDS)[:5]:
@@ -379,8 +387,8 @@ def few_labels(rows, sizes) -> Iterator[dict]:
 
 
 PHASES = {
-    "tuning": tuning, "methods": methods, "more": more, "passes": passes, "all": all_labels,
-    "few": few_labels,
+    "tuning": tuning, "methods": methods, "more": more, "passes": passes, "weights": weights,
+    "all": all_labels, "few": few_labels,
 }  # fmt: skip
 
 
