@@ -143,13 +143,17 @@ def which_to_take(strongest: str, difference: tuple[float, float, float], texts:
     found, other = verdict(difference), IN_WORDS[strongest]
     if found == "better":
         return (
-            f"Take the fine-tuned model: beside {other}, the strongest of the others, {measured}."
+            f"Take the fine-tuned model: beside {other}, the strongest of the others on the "
+            f"validation texts, {measured}."
         )
     if found == "worse":
-        return f"Take {other}: the fine-tuned model is below it, {measured}."
+        return (
+            f"Take {other}, the strongest of the others on the validation texts: the fine-tuned "
+            f"model is below it, {measured}."
+        )
     return (
-        f"Take {other}, which is simpler: the fine-tuned model is not shown to be better, "
-        f"{measured}."
+        f"Take {other}, the strongest of the simpler methods on the validation texts: the "
+        f"fine-tuned model is not shown to be better, {measured}."
     )
 
 
