@@ -113,6 +113,9 @@ def make_predict_parser() -> argparse.ArgumentParser:
     parser.add_argument("model", type=Path, help="folder that this command has written")
     parser.add_argument("table", type=Path, help="CSV, TSV or JSON lines")
     parser.add_argument("--output", type=Path, help="file to write (default: the terminal)")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a file that is there (default: no)"
+    )
     parser.add_argument("--text", help="column with the texts (default: as in training)")
     parser.add_argument("--encoding", help="of the table (default: UTF-8)")
     parser.add_argument(

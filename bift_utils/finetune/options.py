@@ -19,7 +19,7 @@ def rules() -> dict:
     from bift_utils.runtime import number, of_type, one_of, or_none, whole
     from bift_utils.training.options import RULES as TRAINING
 
-    name, chosen = of_type(str, "a name"), "as the checkpoint and the texts suggest"
+    name, chosen = of_type(str, "a name"), "what the checkpoint and the texts suggest"
     return {
         **TRAINING,
         "text": name,

@@ -32,7 +32,8 @@ def check_output(folder: str | Path, overwrite: bool = False) -> Path:
         )
     if not overwrite:
         raise FileExistsError(
-            f"{folder} already holds a model. Choose another folder, or ask to overwrite it."
+            f"{folder} already holds a model. Choose another folder, or ask to overwrite it "
+            "(--overwrite)."
         )
     return folder
 

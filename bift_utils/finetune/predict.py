@@ -31,6 +31,7 @@ def predict_table(
     encoding: str | None = None,
     separator: str | None = None,
     batch_size: int = 64,
+    overwrite: bool = False,
 ) -> None:
     """Write a table as it came, with the class and the probability of each class behind it.
 
@@ -45,9 +46,11 @@ def predict_table(
         text: column with the texts; None for the one of the training table.
         encoding, separator: of the table.
         batch_size: texts at once; changes nothing but memory and time.
+        overwrite: replace a file that is there already.
 
     Raises:
-        FileNotFoundError: there is no such model or table.
+        FileExistsError: there is a file `output` already, and `overwrite` was not asked for.
+        FileNotFoundError: there is no such model or table, or no folder for `output`.
         ValueError: the model has no classes, or the table cannot be used.
 
     Introduced in notebook 08.
@@ -58,11 +61,14 @@ def predict_table(
         raise ValueError(f"batch_size was given as {batch_size}; expected 1 or more.")
     if output is not None and Path(output).absolute() == Path(table).absolute():
         raise ValueError(f"{output} is the table itself; name another file to write.")
+    if output is not None:
+        check_target(Path(output), overwrite)
     column = text or identity["text"]
     source = TableFile(table, [column], encoding, separator)
     rows = enumerate(source.rows(many_lines_are_rows), start=1)
     classifier = Classifier(folder, batch_size)
     new = [f"predicted_{identity['label']}", *(f"P({name})" for name in classifier.names)]
+    asked = answered = 0
     with _writer(output) as writer:
         header: list[str] = []
         while some := list(itertools.islice(rows, ROWS)):
@@ -73,6 +79,8 @@ def predict_table(
                 writer.writerow([*header, *new])
             texts = [as_text(row.get(column), i, source.path, column) for i, row in some]
             answers = classifier.answer(texts)
+            asked += len(answers)
+            answered += sum(bool(answer[0]) for answer in answers)
             for (_, row), answer in zip(some, answers, strict=True):
                 writer.writerow([*(_cell(row.get(name)) for name in header), *answer])
         if not header:
@@ -81,6 +89,8 @@ def predict_table(
             )
     for note in source.notes:
         print(f"finetune: {note}", file=sys.stderr)
+    if output is not None:
+        print(f"Saved in {output}: {asked} rows, {answered} of them with an answer.")
 
 
 def read_identity(folder: Path) -> dict:
@@ -104,6 +114,28 @@ def read_identity(folder: Path) -> dict:
             "has. Train with λ below 1."
         )
     return identity
+
+
+def check_target(output: Path, overwrite: bool) -> None:
+    """Raise unless a table of answers may be written there.
+
+    Raises:
+        FileExistsError: there is a folder of that name, or a file that is not to be replaced.
+        FileNotFoundError: there is no folder to write into.
+
+    Introduced in notebook 08.
+    """
+    if output.is_dir():
+        raise FileExistsError(f"{output} is a folder; expected a file to write. Choose another.")
+    if output.exists() and not overwrite:
+        raise FileExistsError(
+            f"There is a file {output} already. Choose another, or ask to overwrite it "
+            "(--overwrite)."
+        )
+    if not output.absolute().parent.is_dir():
+        raise FileNotFoundError(
+            f"There is no folder {output.parent} to write {output.name} into. Make it first."
+        )
 
 
 class Classifier:

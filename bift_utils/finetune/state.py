@@ -91,8 +91,8 @@ def check_state(output: Path, identity: dict, resume: bool, overwrite: bool) -> 
     _check_ours(folder)
     if (folder / STATE).exists() and not resume and not overwrite:
         raise FileExistsError(
-            f"A run for {output} was broken off; its state lies in {folder}. Ask to resume it, or "
-            "to overwrite it and start anew."
+            f"A run for {output} was broken off; its state lies in {folder}. Ask to resume it "
+            "(--resume), or to overwrite it and start anew (--overwrite)."
         )
     if folder.exists() and resume:
         _check_same(folder, identity)
@@ -148,7 +148,7 @@ def _check_same(folder: Path, identity: dict) -> None:
         )
         raise ValueError(
             f"The run in {folder} was started otherwise: {shown}. Resume it as it was, or ask to "
-            "overwrite it and start anew."
+            "overwrite it and start anew (--overwrite)."
         )
 
 

@@ -59,7 +59,7 @@ def test_help_is_there_without_torch_and_states_every_default(arguments):
     assert done.returncode == 0, done.stderr
     assert done.stderr == "True\n"
     options = re.findall(r"^  --\S+.*?(?=^  -|^\S|\Z)", done.stdout, flags=re.M | re.S)
-    assert len(options) == (25 if len(arguments) == 1 else 5)
+    assert len(options) == (25 if len(arguments) == 1 else 6)
     assert not [text for text in options if "default" not in text]
     assert ("the training:" in done.stdout) == (len(arguments) == 1)
 

@@ -139,6 +139,25 @@ def test_a_folder_that_is_no_model_the_table_itself_and_one_without_classes(run,
     assert "trained with λ = 1 and has no classes" in capsys.readouterr().err
 
 
+def test_a_file_that_is_there_is_replaced_only_when_asked(run, tmp_path, capsys):
+    folder, _, _ = run
+    asked = write_table(tmp_path / "new.csv", [("the film was good",), ("",)], ["words"])
+    answers = tmp_path / "a.csv"
+    answers.write_text("the work of a week", encoding="utf-8")
+    given = ["predict", str(folder / "model"), str(asked), "--output"]
+    assert main([*given, str(answers)]) == 2
+    found = capsys.readouterr().err
+    assert f"There is a file {answers} already" in found and "--overwrite" in found
+    assert answers.read_text(encoding="utf-8") == "the work of a week"
+    assert main([*given, str(tmp_path)]) == 2
+    assert "is a folder; expected a file to write" in capsys.readouterr().err
+    assert main([*given, str(tmp_path / "none" / "a.csv")]) == 2
+    assert f"There is no folder {tmp_path / 'none'}" in capsys.readouterr().err
+    assert main([*given, str(answers), "--overwrite"]) == 0
+    assert f"Saved in {answers}: 2 rows, 1 of them with an answer." in capsys.readouterr().out
+    assert [row["words"] for row in read(answers)] == ["the film was good", ""]
+
+
 def test_a_plain_pipeline_that_cuts_agrees(run):
     from transformers import pipeline
 

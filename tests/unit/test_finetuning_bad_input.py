@@ -108,7 +108,9 @@ def test_an_output_folder_that_exists_is_refused_first(tmp_path, capsys):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / MARK).write_text("{}")
     table = tmp_path / "own.csv"
-    assert "already holds a model. Choose another folder, or ask" in refused(capsys, table)
+    found = refused(capsys, table)
+    assert "already holds a model. Choose another folder, or ask" in found
+    assert "(--overwrite)" in found  # in a terminal one has to know the word
     assert "There is no file" in refused(capsys, table, "--overwrite")
     (tmp_path / "model" / MARK).rename(tmp_path / "model" / "thesis.tex")
     assert "not written by this command" in refused(capsys, table, "--overwrite")
@@ -120,7 +122,7 @@ def test_a_run_that_was_broken_off_is_not_lost(tmp_path, capsys, checkpoint):
     state.mkdir()
     (state / "state.pt").write_bytes(b"work of a night")
     found = refused(capsys, table, "--model", str(checkpoint))
-    assert "was broken off; its state lies in" in found and "resume" in found
+    assert "was broken off; its state lies in" in found and "(--resume)" in found
 
 
 # what is odd but can be used
