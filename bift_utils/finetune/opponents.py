@@ -140,6 +140,8 @@ def which_to_take(strongest: str, difference: tuple[float, float, float], texts:
     """
     mean, low, high = (100 * value for value in difference)
     measured = f"{mean:+.1f} points ({low:+.1f} to {high:+.1f}) on {texts} test texts"
+    if low == high == 0:  # no pair differs, which is no proof that none ever would
+        measured = f"since both get the same of the {texts} test texts right"
     found, other = verdict(difference), IN_WORDS[strongest]
     if found == "better":
         return (

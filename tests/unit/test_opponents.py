@@ -92,7 +92,7 @@ def test_the_strongest_is_chosen_on_validation_and_compared_on_test_texts():
         (WORDS, (0.04, 0.01, 0.07), "Take the fine-tuned model: beside the bag of words, the str"),
         (WORDS, (-0.04, -0.07, -0.01), "Take the bag of words, the strongest of the others on"),
         (FROZEN, (0.01, -0.02, 0.04), "Take the frozen encoder with logistic regression, the"),
-        (PLAIN, (0.0, 0.0, 0.0), "Take the model with λ = 0 (--mlm-weight 0), the strong"),
+        (PLAIN, (0.0, -0.1, 0.1), "Take the model with λ = 0 (--mlm-weight 0), the strong"),
     ],
 )
 def test_one_sentence_says_which_to_take(strongest, difference, beginning):
@@ -101,6 +101,15 @@ def test_one_sentence_says_which_to_take(strongest, difference, beginning):
     assert "on the validation texts" in sentence  # another may be ahead on the test texts
     mean, low, high = (100 * value for value in difference)
     assert sentence.endswith(f", {mean:+.1f} points ({low:+.1f} to {high:+.1f}) on 300 test texts.")
+
+
+def test_no_interval_is_given_where_no_text_tells_the_two_apart():
+    """An interval from 0 to 0 would say that the two are known to be equally good."""
+    sentence = which_to_take(WORDS, (0.0, 0.0, 0.0), 60)
+    assert sentence.endswith(
+        "shown to be better, since both get the same of the 60 test texts right."
+    )
+    assert "points" not in sentence
 
 
 def a_report(given, best=3, **history):
