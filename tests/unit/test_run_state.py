@@ -47,7 +47,7 @@ def folder(output):
 
 
 def test_a_run_that_was_broken_off_is_not_started_over_unasked(output, folder):
-    with pytest.raises(FileExistsError, match="was broken off; .* resume it .*, or to overwrite it"):
+    with pytest.raises(FileExistsError, match="was broken off; .* resume .* or to overwrite it"):
         start(output)
     assert number(folder) == 2
     start(output, overwrite=True)
