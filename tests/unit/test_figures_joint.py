@@ -85,6 +85,3 @@ def test_a_panel_has_its_own_dotted_line():
     assert not dashed(first, ":")
     assert [line.get_ydata()[0] for line in dashed(second, ":")] == [0.3]
     assert "word counts" in [text.get_text() for text in second.texts]
-    lines = {"b": ("untouched", -0.5)}
-    figure = joint.plot_weight_axis(intervals("b"), {"b": "mlm"}, "f", lines)
-    assert [line.get_ydata()[0] for line in dashed(figure.axes[0], ":")] == [0.0, -0.5]

@@ -18,15 +18,13 @@ PRECEDENTS = {
 }
 
 
-def _line(
-    axes, height: float, name: str, style: str, place: float = 0.99, below: bool = False
-) -> None:
+def _line(axes, height: float, name: str, style: str, place: float = 0.99) -> None:
     """Draw a named horizontal line: dotted for a baseline, dashed for an exact optimum."""
     axes.axhline(height, color=COLOURS["neutral"], linestyle=style, linewidth=1.2)
     axes.annotate(
         name, (place, height), xycoords=("axes fraction", "data"),
-        xytext=(0, -2 if below else 2), textcoords="offset points", ha="right",
-        va="top" if below else "bottom", fontsize=9, color=COLOURS["neutral"],
+        xytext=(0, 2), textcoords="offset points", ha="right", va="bottom", fontsize=9,
+        color=COLOURS["neutral"],
     )  # fmt: skip
 
 
@@ -107,7 +105,6 @@ def plot_weight_axis(
     table: pandas.DataFrame,
     colours: Mapping[str, str],
     title: str,
-    lines: Mapping[str, tuple[str, float]] | None = None,
 ) -> Figure:
     """Draw differences to λ = 0 with their intervals on the axis of λ, and the precedents' λ.
 
@@ -116,7 +113,6 @@ def plot_weight_axis(
             panel labels its vertical axis.
         colours: name of a panel, from top to bottom, to a key of `COLOURS`.
         title: the finding.
-        lines: name of a panel to the name and height of one more dotted line.
 
     Introduced in notebook 06.
     """
@@ -132,9 +128,6 @@ def plot_weight_axis(
         for low, high in PRECEDENTS.values():
             axes.axvspan(low - 0.002, high + 0.002, color=COLOURS["light"], alpha=0.6, zorder=0)
         _line(axes, 0.0, "plain fine-tuning", ":", place=0.86)
-        if lines and label in lines:
-            name, height = lines[label]
-            _line(axes, height, name, ":", place=0.86, below=True)
     top = all_axes[0, 0]
     for i, (name, (low, high)) in enumerate(PRECEDENTS.items()):
         top.annotate(
