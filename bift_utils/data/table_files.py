@@ -10,6 +10,7 @@ from typing import Any
 
 FORMATS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".jsonl": None, ".ndjson": None}
 SEPARATORS = (",", ";", "\t", "|")  # what is tried where the end of the name does not fit
+LONGEST = 60  # characters of a value that a message quotes
 WIDEST = 2**31 - 1  # characters of a field; the library's own limit is 131,072
 
 
@@ -20,9 +21,10 @@ class Number(str):
 
 
 def some(values: Iterable[str], most: int = 5) -> str:
-    """Quote the first few distinct values, for a message."""
+    """Quote the first few distinct values, for a message; of long ones only the beginning."""
     distinct = list(dict.fromkeys(values))
-    return ", ".join(map(repr, distinct[:most])) + (", …" if len(distinct) > most else "")
+    short = [value if len(value) <= LONGEST else f"{value[:LONGEST]}…" for value in distinct[:most]]
+    return ", ".join(map(repr, short)) + (", …" if len(distinct) > most else "")
 
 
 class TableFile:
@@ -271,7 +273,8 @@ def check_columns(path: Path, names: Sequence[str], wanted: Sequence[str]) -> No
         if name not in names:
             raise ValueError(
                 f'The file {path.name} has no column "{name}"; it has {some(names, 20)}. Name one '
-                "of those; if these look like data, write a first line with names."
+                "of those as text or label (--text, --label; capitals count); if these look like "
+                "data, write a first line with names."
             )
 
 

@@ -210,7 +210,7 @@ def check_class_sizes(data: LabelledTexts, names: Sequence[str]) -> None:
     """
     counts = _distinct_texts([(t, names[y]) for t, y in zip(data.texts, data.labels, strict=True)])
     small = [
-        f"{name!r} has {counts[name]}"
+        f"{some([name])} has {counts[name]}"
         + ("" if counts[name] else " of its own (another class has them, too)")
         for name in names
         if counts[name] < LEAST_EXAMPLES

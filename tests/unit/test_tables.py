@@ -373,6 +373,13 @@ def test_many_small_classes_are_not_all_listed(tmp_path):
         read_table(write(tmp_path / "own.csv", rows))
 
 
+def test_a_long_text_in_the_column_of_labels_is_quoted_in_part(tmp_path):
+    rows = [(str(i % 2), f"{i} {'a word or two ' * 40}") for i in range(8)]  # in the wrong order
+    with pytest.raises(ValueError, match="too few different texts") as error:
+        read_table(write(tmp_path / "own.csv", rows))
+    assert "'0 a word or two a word" in str(error.value) and len(str(error.value)) < 800
+
+
 def test_the_least_class_that_is_accepted_can_be_split(tmp_path):
     rows = [(f"ham {i}", "ham") for i in range(50)] + [(f"spam {i}", "spam") for i in range(3)]
     table = read_table(write(tmp_path / "own.csv", rows))
@@ -392,6 +399,7 @@ def test_the_least_class_that_is_accepted_can_be_split(tmp_path):
         ("text,label\n", "has no rows; expected at least one text"),
         ("review,stars\na,1\n", "no column \"text\"; it has 'review', 'stars'. Name one of those"),
         ("text,stars\na,1\n", "no column \"label\"; it has 'text', 'stars'"),
+        ("text,Label\na,1\n", "as text or label .--text, --label; capitals count"),
         ("text,label\n,a\n  ,b\n", 'column "text" of own.csv is empty in all 2 rows'),
         ("text,label\na,\nb, \n", 'column "label" of own.csv is empty in all 2 rows'),
         ("text,label\na,x\nb,x\nc,x\n", "holds 'x' and nothing else; expected at least two"),
