@@ -105,7 +105,9 @@ def test_real_weights_go_through_both_pipelines(tmp_path):
     model.created = []  # its classifier is random, and the same on both sides
     ours = judge_texts(model, tokenizer, texts)[:, 1].tolist()
     assert [row["good"] for row in found["classes"]] == pytest.approx(ours, abs=1e-5)
-    assert "great" in found["words"]
+    words = fill_blank(model, tokenizer, "the film was [MASK] .", top=3)
+    assert found["words"] == pytest.approx(words, abs=1e-5)
+    assert "bad" in words  # what the shipped weights know of films
     assert load_tokenizer(tmp_path).model_max_length == 64
 
 
