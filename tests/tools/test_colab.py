@@ -223,7 +223,7 @@ def test_the_wheel_holds_the_whole_package(wheel):
     assert any(name.startswith("bift_utils/results/") for name in inside)
 
 
-QUICK = "01b_the_encoder_by_hand.ipynb"  # uses the checkpoint and the reviews, and computes the least
+QUICK = "01b_the_encoder_by_hand.ipynb"  # uses checkpoint and reviews, and is quick
 RESULTS = """
 from bift_utils import results
 for name in {names}:
