@@ -67,25 +67,17 @@ def test_of_a_report_the_band_is_compared_and_not_the_value(low, high, capsys):
     assert compared(capsys.readouterr().out.strip()) != compared(one)
 
 
-@pytest.mark.parametrize("value", [0.99, 1.51, float("nan")])
-def test_report_raises_outside_the_band(value):
-    with pytest.raises(AssertionError, match="loss: measured .* expected between 1 and 1.5"):
-        report("loss", value, 1.0, 1.5)
-
-
 @pytest.mark.parametrize("value, near", [(1.2, False), (0.6, True), (1.99, True)])
-def test_on_a_gpu_a_value_may_lie_one_width_outside(value, near, capsys, monkeypatch):
-    monkeypatch.setattr(runtime, "get_device", lambda: torch.device("cuda"))
+def test_a_value_may_lie_one_width_outside_and_the_line_says_so(value, near, capsys):
     report("loss", value, 1.0, 1.5)
-    said = ", near enough on this GPU" if near else ""
+    said = ", near enough on another machine" if near else ""
     printed = capsys.readouterr().out
     assert printed == f"loss: {value}  (expected 1 to 1.5{said}) ✓\n"
     assert compared(printed) == "loss: (expected 1 to 1.5) ✓\n"
 
 
 @pytest.mark.parametrize("value", [0.49, 2.01, float("nan")])
-def test_on_a_gpu_too_report_raises(value, monkeypatch):
-    monkeypatch.setattr(runtime, "get_device", lambda: torch.device("cuda"))
+def test_report_raises_further_outside(value):
     with pytest.raises(AssertionError, match="loss: measured .* expected between 1 and 1.5"):
         report("loss", value, 1.0, 1.5)
 
