@@ -110,6 +110,15 @@ def test_scores_and_accuracies_agree(table):
         )
 
 
+def test_all_encoders_of_a_seed_fill_in_the_same_blanks_of_the_test_part(table):
+    losses = table[0].set_index(["method", "seed"])["test_mlm_loss"]
+    assert losses[losses.index.get_level_values("seed").isin(TUNING_SEEDS)].isna().all()
+    frozen = [losses["frozen", seed] for seed in range(2)]
+    assert frozen[0] == frozen[1]  # the checkpoint's own, whatever the seed
+    assert losses["joint", 0] < frozen[0]  # it was trained on blanks
+    assert losses[["NBSVM"]].isna().all()
+
+
 def test_rows_of_another_checkpoint_do_not_count(table, tokenizer, monkeypatch):
     folder = table[1] / "other"
     torch.manual_seed(1)

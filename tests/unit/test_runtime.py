@@ -5,7 +5,6 @@ import pytest
 import torch
 from nbval.plugin import get_sanitize_patterns
 
-from bift_utils import runtime
 from bift_utils.runtime import environment_report, make_generator, report, set_seed
 
 SANITIZE = Path(__file__).parents[1] / "notebooks" / "sanitize.cfg"

@@ -38,7 +38,8 @@ from bift_utils.evaluation.baselines import (
 from bift_utils.evaluation.calibration import at_temperature, fit_temperature
 from bift_utils.evaluation.flops import FlopMeter
 from bift_utils.evaluation.metrics import classification_metrics, evaluate_sequence
-from bift_utils.masking.collators import SequenceCollator
+from bift_utils.evaluation.predict import evaluate_masked_lm
+from bift_utils.masking.collators import MaskedLMCollator, SequenceCollator
 from bift_utils.models.checkpoints import (
     find_checkpoint,
     load_model,
@@ -60,7 +61,7 @@ from bift_utils.results.methods import (
 )
 from bift_utils.results.rows import ResultRows
 from bift_utils.results.scores import pack_scores, store_scores
-from bift_utils.runtime import environment_report, get_device, set_seed
+from bift_utils.runtime import environment_report, get_device, make_generator, set_seed
 from bift_utils.training.loop import train
 from bift_utils.training.options import TrainingConfig
 
@@ -78,7 +79,7 @@ MEASURED = (
     "task_updates", "mlm_updates", "best_update", "strength",
     "validation_accuracy", "validation_loss", "temperature",
     *(f"{part}_{name}" for part in ("test", "scaled") for name in ("accuracy", "loss", "ece")),
-    "tokens", "flops", "seconds",
+    "test_mlm_loss", "tokens", "flops", "seconds",
 )  # fmt: skip
 COLUMNS = (
     *KEY, "train_texts", "validation_texts", *MEASURED, "device", "torch", "transformers",
@@ -159,9 +160,17 @@ class Study:
         )
         self.test = self.encode(parts["test"])
         self.text = self.encode(self.pool)[1]
+        hide = MaskedLMCollator(self.tokenizer, make_generator(0, 2))
+        self.blanks, _ = batches_by_length(self.test[1], hide, 64)  # the same for every run
 
     def encode(self, texts: LabelledTexts) -> tuple[LabelledTexts, EncodedTexts]:
         return texts, encode_texts(self.tokenizer, texts.texts, texts.labels)
+
+    def fill_blanks(self, model, material: "Material") -> dict[str, float]:
+        """Return the masked-LM loss on test text, or nothing for a run that never reads it."""
+        if "test" not in material.asked:
+            return {}
+        return {"test_mlm_loss": round(evaluate_masked_lm(model, self.blanks)["loss"], 5)}
 
     def model(self, method: str, dropout: float = 0.1):
         """Load the checkpoint that a method starts from; TAPT's is trained once and kept."""
@@ -221,6 +230,7 @@ def train_method(study: Study, material: Material, row: dict) -> tuple[dict, dic
         "best_update": history.best_step,
         "tokens": meter.tokens,
         "flops": meter.flops,
+        **study.fill_blanks(model, material),
     }
     return found, {
         name: neural_probabilities(model, study.tokenizer, encoded)
@@ -239,7 +249,8 @@ def probe_frozen(study: Study, material: Material, row: dict) -> tuple[dict, dic
         batches, back = batches_by_length(encoded, SequenceCollator(study.tokenizer), 64)
         vectors[name] = frozen_vectors(model, batches)[back]
     labels = {name: getattr(material, name)[0].labels for name in ("train", "validation")}
-    return {}, probe_probabilities(vectors, labels, STRENGTHS)
+    found = study.fill_blanks(model, material)
+    return found, probe_probabilities(vectors, labels, STRENGTHS)
 
 
 def count_characters(study: Study, material: Material, row: dict) -> tuple[dict, dict]:
