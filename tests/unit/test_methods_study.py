@@ -42,6 +42,7 @@ def table(tokenizer, tmp_path_factory):
             patch.setattr(module, "PASSES", {32: (1.0, 2.0, 4.0)})
             patch.setattr(module, "FRESH_SEEDS", range(2))
         patch.setattr(made_by, "ADAPTING_PASSES", 0.5)
+        patch.setattr(made_by, "SCHEDULES_AT", 32)
         study.main([*arguments, "tuning", *options])
         study.main([*arguments, "methods", *options])
         written = (folder / "rows.csv").read_text(encoding="utf-8")
@@ -189,6 +190,18 @@ def test_every_phase_names_runs_of_known_methods():
         assert cells and all(cell["method"] in made_by.METHODS for cell in cells), name
         keys = [tuple(cell.values()) for cell in cells]
         assert len(set(keys)) == len(keys), name
+
+
+def test_other_schedules_are_run_at_one_size_only(table):
+    lines = [(line[0], 512, line[2], *line[3:]) for name in TRIES for line in grid(name, {})]
+    found = {cell["method"] for cell in made_by.methods(rows(*lines), [512])}
+    assert found == set(made_by.METHODS)
+    lines = [(line[0], 128, *line[2:]) for line in lines]
+    few = rows(*lines)
+    old = dict(zip(read_by.PASSES[512], read_by.PASSES[128], strict=True))
+    few["passes"] = few["passes"].map(old)
+    found = {cell["method"] for cell in made_by.methods(few, [128])}
+    assert found == set(made_by.METHODS) - set(made_by.SCHEDULES)
 
 
 def test_phases_of_one_size_need_no_other(table):

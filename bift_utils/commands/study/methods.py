@@ -68,6 +68,7 @@ from bift_utils.training.options import TrainingConfig
 TRAINED = ("plain", "plain, same FLOPs", "joint", "joint, task-only finish", "alternating", "TAPT")
 UNTRAINED = ("frozen", "TAPT, frozen", "NBSVM", "TF-IDF")
 METHODS = (*TRAINED, *UNTRAINED)
+SCHEDULES, SCHEDULES_AT = ("joint, task-only finish", "alternating"), 512  # at one size only
 BATCH = 32
 LOOK = {32: 6, 128: 6, 512: 6, 2048: 24, ALL: 48}  # updates between two looks at validation
 ADAPTING_PASSES = 10  # of TAPT over the pool
@@ -182,7 +183,7 @@ class Study:
             model = load_model(self.checkpoint, pooling="mean", dropout=0.1).to(get_device())
             updates = round(ADAPTING_PASSES * len(self.pool) / BATCH)
             loader = LabelledAndText(self.test[1], self.text, self.tokenizer, updates, BATCH)
-            train(model, loader, TrainingConfig(mlm_weight=1.0, epochs=1)).check_whole()
+            train(model, loader, TrainingConfig(mlm_weight=1.0, epochs=1, fused=True)).check_whole()
             partial = folder.with_name(f"{folder.name}.partial")
             save_checkpoint(model, self.tokenizer, partial)
             partial.rename(folder)
@@ -215,6 +216,7 @@ def train_method(study: Study, material: Material, row: dict) -> tuple[dict, dic
         learning_rate=row["learning_rate"],
         precision=row["precision"],
         evaluations_per_epoch=_looks(updates, row["labels"], FINISH if finish else 1),
+        fused=True,
     )
     batches, _ = batches_by_length(material.validation[1], SequenceCollator(study.tokenizer), 64)
 
@@ -349,11 +351,12 @@ def chosen(
 
 
 def methods(rows, sizes) -> Iterator[dict]:
-    """Yield all methods at up to three sizes, seed by seed."""
+    """Yield the methods at up to three sizes, seed by seed; other schedules at one only."""
     for seed in FRESH_SEEDS:
         for labels in sizes:
             for method in METHODS:
-                yield chosen(rows, method, labels, seed)
+                if labels == SCHEDULES_AT or method not in SCHEDULES:
+                    yield chosen(rows, method, labels, seed)
 
 
 def more(rows, sizes) -> Iterator[dict]:
