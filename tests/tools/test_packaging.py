@@ -42,7 +42,8 @@ def shell_blocks():
 
 def test_readme_picture_is_the_figure_of_the_notebook():
     script = load_script("readme_picture")
-    assert f"({script.PICTURE.as_posix()})" in README
+    for picture in (script.PICTURE, script.EXPLORER):
+        assert f"({picture.as_posix()})" in README and (ROOT / picture).exists()
     assert (ROOT / script.PICTURE).read_bytes() == script.find_picture(ROOT / script.NOTEBOOK)
 
 
