@@ -163,14 +163,15 @@ def check_options(options, rules: Mapping[str, Rule]) -> None:
             raise ValueError(f"{name} was given as {value!r}; expected {rule.expected}.")
 
 
-def report(name: str, value: float, low: float, high: float) -> None:
+def report(name: str, value: float, low: float | None = None, high: float | None = None) -> None:
     """Print the measured `value` beside the band [low, high] in which it is expected, or raise.
 
     The last digits of a measurement differ from machine to machine, so the value is taken out
     before saved and new output are compared (tests/notebooks/sanitize.cfg): the band is the test.
     Bands are recorded over five seeds on one machine. Training on another one, a GPU above all,
     soon goes another way, like another seed, so a value may lie outside by up to the width of the
-    band; the line says so.
+    band; the line says so. Without a band, as in the editions for courses, where it would answer a
+    prediction, the value is printed and that is all.
 
     Raises:
         AssertionError: the value is further outside than that, or is not a number.
@@ -178,6 +179,9 @@ def report(name: str, value: float, low: float, high: float) -> None:
     Introduced in notebook 00.
     """
     value = float(value)
+    if low is None or high is None:
+        print(f"{name}: {value:.4g}")
+        return
     margin = high - low
     if not low - margin <= value <= high + margin:
         raise AssertionError(

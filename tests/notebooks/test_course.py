@@ -15,7 +15,12 @@ import torch
 
 from bift_utils.commands.course import __main__ as course
 from bift_utils.commands.course import colab
-from bift_utils.commands.course.editions import CONFIG, course_edition, plain_edition
+from bift_utils.commands.course.editions import (
+    CONFIG,
+    course_edition,
+    plain_edition,
+    without_bands,
+)
 from bift_utils.commands.course.grading import require_passed
 from bift_utils.commands.course.notebooks import (
     HEADING,
@@ -142,12 +147,40 @@ def test_the_student_edition_keeps_all_but_solutions_and_outputs(stem):
         [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
         for notebook in (plain, NOTEBOOKS[stem])
     )
-    assert [source(cell) for cell in code] == [source(cell) for cell in ours]
+    assert [source(cell) for cell in code] == [without_bands(source(cell)) for cell in ours]
     assert not [cell for cell in code if cell["outputs"] or "alt" in cell["metadata"]]
     for exercise in find_exercises(NOTEBOOKS[stem]):
         assert f"### Exercise {exercise.number}: {exercise.title}" in text_of(plain)
         assert exercise.solution not in text_of(plain)
     assert text_of(plain).count("<details>") == text_of(plain).count("</details>")
+
+
+def test_no_band_answers_a_prediction_before_the_cell_is_run():
+    text = """x = "é"; runtime.report("a (é)", f(x, 1)[0], 0.1, 0.2)
+print(1)
+runtime.report(
+    "b", other["b"], 0.5,
+    1e-3,
+)
+runtime.report("made up", 0.9, 0.4, 0.6)"""
+    assert (
+        without_bands(text)
+        == """x = "é"; runtime.report("a (é)", f(x, 1)[0])
+print(1)
+runtime.report(
+    "b", other["b"],
+)
+runtime.report("made up", 0.9, 0.4, 0.6)"""
+    )
+    made = text_of(plain_edition(NOTEBOOKS["02_masking"], "02_masking", STEMS))
+    code = [source(c) for c in NOTEBOOKS["02_masking"]["cells"] if c["cell_type"] == "code"]
+    nodes = [node for text in code for node in ast.walk(ast.parse(text))]
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    calls = [call for call in calls if ast.unparse(call.func) == "runtime.report"]
+    assert len(calls) > 5 and made.count("runtime.report(") == len(calls)
+    for call in calls:
+        low, high = (ast.unparse(end) for end in call.args[2:])
+        assert f"{low}, {high})" not in made
 
 
 @pytest.mark.parametrize("edition", [plain_edition, course_edition])
@@ -185,7 +218,9 @@ def test_the_course_edition_is_whole(stem):
     made = course_edition(NOTEBOOKS[stem], stem, STEMS)
     assert "<summary>Solution" not in text_of(made)
     cells = by_grade_id(made)
-    assert len(cells) == 1 + 3 * len(find_exercises(NOTEBOOKS[stem]))
+    assert len(cells) == 2 + 3 * len(find_exercises(NOTEBOOKS[stem]))
+    exercises = [i for i, cell in enumerate(made["cells"]) if "### Exercise " in source(cell)]
+    assert made["cells"][exercises[0] - 1] is cells["hand-in"]
     for name, cell in cells.items():
         flags, kind = cell["metadata"]["nbgrader"], name.split("-")[0]
         assert flags["solution"] == (kind == "exercise")
@@ -264,10 +299,13 @@ def test_the_command_writes_both_editions(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)  # not in a clone: that of the package is taken
     course.main(["plain", "--plain", "--notebooks", "02", "00", "02"])
     assert sorted(os.listdir("plain")) == ["00_start_here.ipynb", "02_masking.ipynb"]
-    assert "02_masking (7 points)" in capsys.readouterr().out
+    assert "02_masking\n" in capsys.readouterr().out  # nothing to grade, no points
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
     course.main(["made"])
+    said = capsys.readouterr().out
+    assert "02_masking (7 points)" in said and "00_start_here," in said
     assert sorted(os.listdir("made/source")) == sorted(LABS)
+    assert sorted(os.listdir("made")) == ["00_start_here.ipynb", "nbgrader_config.py", "source"]
     for stem in LABS:
         assert os.listdir(f"made/source/{stem}") == [f"{stem}.ipynb"]
     ast.parse(Path("made/nbgrader_config.py").read_text(encoding="utf-8"))
@@ -279,7 +317,7 @@ def test_the_command_writes_both_editions(tmp_path, capsys, monkeypatch):
         (["full"], "full exists and is not empty; name a new folder"),
         (["full/file"], "full/file exists and is not empty"),
         (["new", "--notebooks", "02", "77"], "There is no notebook 77; there are 00, "),
-        (["new", "--notebooks", "00"], "00_start_here has no exercises"),
+        (["new", "--notebooks", "00"], "00_start_here has no exercises: there is nothing to grade"),
         ([str(ROOT / "notebooks" / "new")], "lies in the notebooks folder"),
         ([str(ROOT / "notebooks")], "lies in the notebooks folder"),
         (["new", "--checkout", "full"], "There are no notebooks in full"),

@@ -81,5 +81,10 @@ def test_report_raises_further_outside(value):
         report("loss", value, 1.0, 1.5)
 
 
+def test_without_a_band_the_value_is_printed(capsys):
+    report("loss", 1.2345)
+    assert capsys.readouterr().out == "loss: 1.234\n"
+
+
 def test_environment_report_names_the_device():
     assert {"Python", "torch", "transformers", "device", "threads"} <= set(environment_report())

@@ -63,15 +63,14 @@ def write_edition(output: Path, checkout: Path, wanted: list[str] | None, plain:
             'pip install -c constraints.txt -e ".[grading]"'
         )
     notebooks = choose_notebooks(checkout, wanted)
-    if not plain and not wanted:
-        notebooks = {stem: nb for stem, nb in notebooks.items() if find_exercises(nb)}
     files = (editions.files_of_plain if plain else editions.files_of_course)(notebooks)
     for path, content in files.items():
         (output / path).parent.mkdir(parents=True, exist_ok=True)
         text = content if isinstance(content, str) else notebook_text(content)
         (output / path).write_text(text, encoding="utf-8", newline="\n")
     points = {stem: sum(e.points for e in find_exercises(nb)) for stem, nb in notebooks.items()}
-    print(f"{output}: " + ", ".join(f"{stem} ({n} points)" for stem, n in points.items()))
+    worth = {stem: "" if plain or not n else f" ({n} points)" for stem, n in points.items()}
+    print(f"{output}: " + ", ".join(f"{stem}{said}" for stem, said in worth.items()))
 
 
 def stamp_checkout(checkout: Path, repository: str | None, branch: str) -> None:

@@ -1,5 +1,6 @@
 """The two editions made from the notebooks: nbgrader's source, and plain for students."""
 
+import ast
 import copy
 import re
 from pathlib import Path
@@ -22,6 +23,11 @@ from bift_utils.commands.course.grading import require_passed
 
 require_passed("{topic}", "{check}", {function})
 ### END HIDDEN TESTS"""
+
+HAND_IN = """**How you hand in.** What is run again are your functions, the cell under "Setup", and
+cells that you add; so use what that cell imports, and no variable of an earlier section. Save this
+notebook under its own name, and hand in that file. An exercise counts when its check says "passed";
+the menu's *Validate* only asks whether the cells run."""
 
 CONFIG = '''"""Settings of nbgrader for the BIFT labs, from `bift_utils.commands.course`."""
 
@@ -75,14 +81,36 @@ def course_edition(notebook: dict, stem: str, others: list[str]) -> dict:
         _grade(notebook["cells"], exercise)
     _drop_solutions(notebook)
     _lock_exercise_texts(notebook)
+    _say_how_to_hand_in(notebook)
     _mend_links(notebook, {f"{name}.ipynb": f"../{name}/{name}.ipynb" for name in others})
     return notebook
 
 
 def _clear(cell: dict) -> None:
-    """Take away what a cell showed, in pictures and in words: it would answer the predictions."""
+    """Take away what a cell showed, in pictures, words and bands: it would answer predictions."""
     cell.update(outputs=[], execution_count=None)
     cell["metadata"].pop("alt", None)
+    set_source(cell, without_bands(source(cell)))
+
+
+def without_bands(text: str) -> str:
+    """Return code whose calls of `report` have lost their bands; a made-up value keeps its own."""
+    if "report(" not in text:
+        return text
+    lines = text.encode().splitlines(keepends=True)
+    starts = [sum(map(len, lines[:i])) for i in range(len(lines))]
+    cuts = []
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.Call) or ast.unparse(node.func) != "runtime.report":
+            continue
+        _, value, _, high = node.args
+        if not isinstance(value, ast.Constant):
+            ends = [(part.end_lineno or 1, part.end_col_offset or 0) for part in (value, high)]
+            cuts.append([starts[line - 1] + column for line, column in ends])
+    code = b"".join(lines)
+    for start, end in sorted(cuts, reverse=True):
+        code = code[:start] + code[end:]
+    return code.decode()
 
 
 def _prepare_code(cell: dict, skip: bool) -> None:
@@ -129,6 +157,15 @@ def _lock_exercise_texts(notebook: dict) -> None:
             cell["metadata"]["nbgrader"] = _metadata(name, locked=True)
 
 
+def _say_how_to_hand_in(notebook: dict) -> None:
+    """Put a locked cell before the one in which the exercises begin."""
+    cells = notebook["cells"]
+    first = next(i for i, cell in enumerate(cells) if "### Exercise " in source(cell))
+    cell = {"cell_type": "markdown", "id": "hand-in", "source": []}
+    set_source(cell, HAND_IN)
+    cells.insert(first, {**cell, "metadata": {"nbgrader": _metadata("hand-in", locked=True)}})
+
+
 def _mend_links(notebook: dict, there: dict[str, str]) -> None:
     """Point links to other notebooks to where they are now; without one, the words stay."""
 
@@ -143,11 +180,18 @@ def _mend_links(notebook: dict, there: dict[str, str]) -> None:
 
 
 def files_of_course(notebooks: dict[str, dict]) -> dict[Path, dict | str]:
-    """Return path → contents of an nbgrader course; keys of `notebooks` are file stems."""
-    files: dict[Path, dict | str] = {Path("nbgrader_config.py"): CONFIG}
-    for stem, notebook in notebooks.items():
+    """Return path → contents of an nbgrader course; keys of `notebooks` are file stems.
+
+    A notebook without exercises is nothing to grade: it lies beside, in its plain edition.
+    """
+    labs = {stem: nb for stem, nb in notebooks.items() if find_exercises(nb)}
+    if not labs:
+        raise CourseError(f"{', '.join(notebooks)} has no exercises: there is nothing to grade.")
+    files = files_of_plain({stem: nb for stem, nb in notebooks.items() if stem not in labs})
+    files[Path("nbgrader_config.py")] = CONFIG
+    for stem, notebook in labs.items():
         path = Path("source", stem, f"{stem}.ipynb")
-        files[path] = course_edition(notebook, stem, list(notebooks))
+        files[path] = course_edition(notebook, stem, list(labs))
     return files
 
 
