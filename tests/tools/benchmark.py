@@ -25,6 +25,7 @@ from itertools import count, cycle, islice
 from pathlib import Path
 
 import torch
+import whole_commands
 from accelerate import Accelerator
 from transformers import (
     BertConfig,
@@ -496,6 +497,24 @@ def compare_trainer(rounds: int, clock: Callable[[], float]) -> list[Ratio]:
     return [Ratio(name, "tokens/s", *speeds, 0.95)]
 
 
+def compare_commands(rounds: int, clock: Callable[[], float]) -> list[Ratio]:
+    """Whole processes: the command of notebook 08 against a Trainer script; its start; its memory.
+
+    The clock is the wall's, whatever was asked for: the work is done by other processes.
+    """
+    memory = whole_commands.measure_memory()  # first: the most of all children so far
+    seconds = whole_commands.measure_commands(max(2, rounds // 2))
+    script, plain, joint = (statistics.median(s) for s in seconds.values())
+    rows, many = whole_commands.ROWS, whole_commands.MANY
+    return [
+        Ratio("command, λ = 0, against a Trainer script", "rows/s", rows / plain, rows / script, 1),
+        Ratio("command, λ = 0.1, against it", "rows/s", rows / joint, rows / script, 1 / 2.2),
+        Ratio(f"preparing {many:,} rows", "rows/s", many / whole_commands.measure_preparing(),
+              many / 5.0, 1),
+        Ratio("2 GB over what 20 classes take", "MB", 2000, 1000 * memory, 1),
+    ]  # fmt: skip
+
+
 def compare_data(rounds: int, clock: Callable[[], float]) -> list[Ratio]:
     """One pass over more and more sentences: sentences a second must not fall."""
     speed = {}
@@ -591,6 +610,7 @@ COMPARISONS = {
     "joint": compare_joint,
     "trainer": compare_trainer,
     "data": compare_data,
+    "commands": compare_commands,
     "masking": compare_masking,
     "explorers": compare_explorers,
 }
