@@ -91,7 +91,14 @@ def test_the_package_data_is_declared_and_there():
 
 @pytest.mark.parametrize(
     "command",
-    ["commands.course", "commands.pretrain", "commands.site", "commands.study", "finetune"],
+    [
+        "commands.course",
+        "commands.judge",
+        "commands.pretrain",
+        "commands.site",
+        "commands.study",
+        "finetune",
+    ],
 )
 def test_commands_explain_themselves(command):
     done = subprocess.run(
