@@ -1,6 +1,8 @@
 """`finetune` in one call: what it says, saves and measures, and what each option does."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -258,3 +260,28 @@ def test_conflicts_are_found_before_anything_is_tokenised(table, checkpoint, tmp
     with pytest.raises(FileExistsError, match="was broken off"):
         finetune(table, tmp_path / "model", model=checkpoint, **FAST)
     assert sorted(path.name for path in state.iterdir()) == ["options.json", "state.pt"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what is set is glibc's")
+def test_a_large_tensor_that_is_freed_goes_back_to_the_system():
+    script = """if True:
+        import torch
+        from bift_utils.finetune.__main__ import give_memory_back
+
+        def resident():
+            pages = int(open("/proc/self/statm").read().split()[1])
+            return pages * 4096 / 2**20
+
+        give_memory_back()
+        before = resident()
+        kept = []
+        for turn in range(30):  # a small one is kept between large ones of changing sizes
+            large = [torch.ones((5 + (7 * turn + i) % 5) * 2**18) for i in range(8)]  # 5 to 9 MB
+            kept.append(torch.ones(2**12))
+            del large
+        print(resident() - before)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) < 25  # MB
