@@ -174,14 +174,17 @@ def report(name: str, value: float, low: float | None = None, high: float | None
     prediction, the value is printed and that is all.
 
     Raises:
+        ValueError: the band has one end alone.
         AssertionError: the value is further outside than that, or is not a number.
 
     Introduced in notebook 00.
     """
     value = float(value)
-    if low is None or high is None:
+    if low is None and high is None:
         print(f"{name}: {value:.4g}")
         return
+    if low is None or high is None:
+        raise ValueError(f"{name}: the band has one end, {low} to {high}; give both ends or none.")
     margin = high - low
     if not low - margin <= value <= high + margin:
         raise AssertionError(

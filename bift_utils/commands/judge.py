@@ -11,6 +11,7 @@ import statistics
 
 import torch
 
+from bift_utils.commands.study.methods import MOST_VALIDATION, STRENGTHS
 from bift_utils.data.batches import batches_by_length, encode_texts
 from bift_utils.data.corpus import encode_sentences, split_reviews
 from bift_utils.data.texts import LabelledTexts, load_reviews, split_texts
@@ -25,8 +26,6 @@ from bift_utils.results.methods import draw_labelled
 from bift_utils.runtime import make_generator
 
 SIZES, SEEDS = (128, 512), range(10)  # labelled sentences, and how often they are drawn
-STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # C of the probe
-MOST_VALIDATION = 512  # a quarter of the labelled sentences validates, at most so many
 AREA_TEXTS, AREA_ROUNDS, POSITIONS = 160, 10, 128
 
 

@@ -84,6 +84,8 @@ def test_report_raises_further_outside(value):
 def test_without_a_band_the_value_is_printed(capsys):
     report("loss", 1.2345)
     assert capsys.readouterr().out == "loss: 1.234\n"
+    with pytest.raises(ValueError, match="loss: the band has one end, 1.0 to None"):
+        report("loss", 1.2345, 1.0)
 
 
 def test_environment_report_names_the_device():

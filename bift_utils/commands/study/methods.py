@@ -3,7 +3,7 @@
 The design, written down before the test part was read, is docs/the-study.md. In short: every run is
 annealed to its own budget in passes over its labelled sentences; a recipe (rate, passes, λ) is
 chosen once for each size, six tries for plain and for joint alike, by the validation loss of five
-tuning seeds; the test part is read by fresh seeds only. The shipped table comes from
+tuning seeds; the test part is read by fresh seeds only. The table is made with
 
     python -m bift_utils.commands.study methods TABLE.csv PHASE
 
