@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import BertTokenizer
 
 from bift_utils.data.batches import token_ids
-from bift_utils.data.texts import LabelledTexts, check_text, group_equal_texts, load_reviews
+from bift_utils.data.texts import check_text, group_equal_texts
 from bift_utils.runtime import make_generator
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -19,7 +19,7 @@ def split_reviews(texts: list[str]) -> tuple[list[str], list[str]]:
     """Return (training texts, held-out texts): a tenth is held out by seed, for ever.
 
     Equal texts stay on one side. The held-out reviews are never shown to the tokenizer or the
-    model; they measure masked-LM and, in notebook 07, transfer to long reviews.
+    model; they measure masked-LM.
     """
     groups = group_equal_texts(texts)
     order = torch.randperm(len(groups), generator=make_generator(HELD_OUT_SEED)).tolist()
@@ -138,18 +138,3 @@ def make_windows(
         for review, first in zip(reviews, firsts, strict=True)
         for window in pack_windows(review, size, first)
     ]
-
-
-TRANSFER = 300  # long reviews
-
-
-def held_out_reviews(n: int = TRANSFER) -> LabelledTexts:
-    """Return n long reviews, drawn from those that no pre-training of this project has read.
-
-    Introduced in notebook 07.
-    """
-    reviews = load_reviews("imdb")
-    _, held_out = split_reviews(reviews.texts)
-    label = dict(zip(reviews.texts, reviews.labels, strict=True))
-    order = torch.randperm(len(held_out), generator=make_generator(0, 21))[:n].tolist()
-    return LabelledTexts([held_out[i] for i in order], [label[held_out[i]] for i in order])

@@ -54,8 +54,8 @@ class FinetuneOptions:
         drop_rare: leave out classes with fewer distinct texts than this, at least 3; None to
             refuse a table with rarer classes than can be split.
         model: a checkpoint, see `models.find_checkpoint`.
-        mlm_weight: λ, from 0 (the classifier alone) to 1 (masked-LM alone); in our measurements
-            more than 0.2 cost accuracy where there were few updates.
+        mlm_weight: λ, from 0 (the classifier alone) to 1 (masked-LM alone); why 0.1, says
+            notebook 07b.
         epochs: None for 3, or as many as make 75 updates a class and at least 200, at most 30.
         learning_rate: None for 3e-4 with small models (width up to 256), else 5e-5.
         batch_size: texts an update, over all passes and processes.

@@ -5,13 +5,12 @@ A setting is the number of labelled sentences, of unlabelled ones, and the width
 
 import pandas
 
-from bift_utils.languages.experiment import LABELLED, UNLABELLED, WEIGHTS, WIDTHS
+from bift_utils.languages.experiment import LABELLED, UNLABELLED, WIDTHS
 from bift_utils.results.files import result_file
 
 BRAKES = {  # on learning few labels by heart; as many strengths of each
     "mlm_weight": (0.1, 0.5, 0.9), "dropout": (0.1, 0.3, 0.5), "weight_decay": (0.1, 1.0, 10.0),
 }  # fmt: skip
-INNER = tuple(weight for weight in WEIGHTS if 0.0 < weight < 1.0)  # both heads are trained
 
 
 def load_exact() -> pandas.DataFrame:
@@ -76,15 +75,12 @@ def exact_axis(
 def best_strength(axis: pandas.DataFrame) -> float:
     """Return the λ, or the strength of another brake, with the lowest mean.
 
-    Column 0.0, no brake, is left out, and λ = 1, which trains no classifier. The mean is over all
-    seeds of the table: on the runs that it was chosen from, it flatters.
+    Column 0.0, no brake, is left out. The mean is over all seeds of the table: on the runs that it
+    was chosen from, it flatters.
 
     Introduced in notebook 07.
     """
-    tries = axis.drop(columns=0.0)
-    if tuple(axis.columns) == WEIGHTS:
-        tries = tries[list(INNER)]
-    return float(tries.mean().idxmin())
+    return float(axis.drop(columns=0.0).mean().idxmin())
 
 
 def leave_one_out_gains(axis: pandas.DataFrame) -> list[float]:

@@ -17,7 +17,8 @@ from bift_utils.results.scores import read_scores
 from bift_utils.runtime import make_generator
 
 ALL = 7250  # labelled sentences outside the test part
-FRESH_SEEDS, MORE_SEEDS = range(10), range(10, 60)
+FRESH_SEEDS, MORE_SEEDS = range(10), range(10, 44)
+WALK_SEEDS = range(5)  # along the passes and along λ
 TUNING_SEEDS = range(100, 105)  # choose the recipes, and never read the test part
 TEXTS = ("rotten_tomatoes", "tweets")  # each in a table of its own
 PASSES = {128: (4.0, 12.0, 36.0), 512: (1.5, 4.0, 12.0), 2048: (1.5, 4.0, 12.0)}
@@ -25,7 +26,14 @@ TRIES = {  # (learning rate, λ), each with three numbers of passes
     "plain": ((1.5e-4, 0.0), (3e-4, 0.0)),
     "joint": ((3e-4, 0.1), (3e-4, 0.5)),
 }
-WEIGHTS = (0.0001, 0.01, 0.1, 0.3, 0.5, 0.9)  # λ of joint training, beside the tuned one
+EDGES = {  # at 512 labels, tried on the tuning seeds after the choice and never chosen
+    "plain": ((12.0, 7.5e-5, 0.0), (24.0, 1.5e-4, 0.0)),
+    "joint": (
+        (12.0, 1.5e-4, 0.1), (24.0, 3e-4, 0.1), *((count, 3e-4, 0.3) for count in PASSES[512])
+    ),
+}  # (passes, learning rate, λ)  # fmt: skip
+CURVE = (1.5, 3.0, 6.0, 12.0, 24.0)  # passes at 512 labels
+WEIGHTS = (0.0001, 0.01, 0.1, 0.3, 0.5, 0.9)  # λ of joint training
 OPPONENTS = ("frozen", "plain", "plain, same FLOPs", "TAPT", "TAPT, frozen", "NBSVM", "TF-IDF")
 RECIPE = ("passes", "learning_rate", "mlm_weight")
 KEY = ("texts", "method", "labels", "seed", *RECIPE, "checkpoint", "digest", "precision")
@@ -50,23 +58,23 @@ def draw_labelled(classes: Sequence[int], labels: int, seed: int) -> list[int]:
     return [i for pair in zip(*by_class, strict=False) for i in pair][:labels]
 
 
-def load_methods(texts: str = "rotten_tomatoes") -> pandas.DataFrame:
+def load_methods(name: str | None = None) -> pandas.DataFrame:
     """Return the shipped study as a pandas table, one row a run.
 
     Args:
-        texts: "rotten_tomatoes", or "tweets" for the second domain.
+        name: "tweets" for the second domain, "minilm" for another encoder with the recipes of this
+            one; None for the study itself.
 
     Introduced in notebook 07.
     """
-    name = "methods.csv" if texts == "rotten_tomatoes" else f"methods_{texts}.csv"
-    return pandas.read_csv(result_file(name))
+    return pandas.read_csv(result_file("methods.csv" if name is None else f"methods_{name}.csv"))
 
 
 def choose_recipe(table: pandas.DataFrame, method: str, labels: int) -> dict[str, float]:
     """Return the recipe with the lowest mean validation loss over the tuning seeds.
 
     Args:
-        table: finished runs; only those of the tuning seeds are looked at.
+        table: finished runs; only those of the tuning seeds are looked at, and none of `EDGES`.
         method: "plain" or "joint".
         labels: their number.
 
@@ -81,11 +89,12 @@ def choose_recipe(table: pandas.DataFrame, method: str, labels: int) -> dict[str
     runs = table[(table["method"] == method) & (table["labels"] == labels)]
     runs = runs[runs["seed"].isin(TUNING_SEEDS)]
     losses = runs.groupby(list(RECIPE))["validation_loss"].agg(["mean", "size"])
+    losses = losses.drop(index=list(EDGES[method]), errors="ignore")
     tries = len(TRIES[method]) * len(PASSES[labels])
     if len(losses) < tries or (losses["size"] < len(TUNING_SEEDS)).any():
         raise ValueError(
-            f"There are {len(runs)} tuning runs of {method!r} with {labels} labels; expected "
-            f"{tries * len(TUNING_SEEDS)}. Run the phase `tuning` to its end first."
+            f"There are {losses['size'].sum()} tuning runs of {method!r} with {labels} labels; "
+            f"expected {tries * len(TUNING_SEEDS)}. Run the phase `tuning` to its end first."
         )
     return dict(zip(RECIPE, map(float, losses["mean"].idxmin()), strict=True))
 
@@ -125,6 +134,25 @@ def runs(
             f"{found[list(RECIPE)].drop_duplicates().to_dict('records')}; expected one. Give it."
         )
     return found.sort_values("seed").set_index("seed")
+
+
+def weight_axis(table: pandas.DataFrame, measure: str) -> pandas.DataFrame:
+    """Return a measure along λ at 512 labels: a row a seed, a column a λ.
+
+    Joint training has the passes and the rate that were chosen for it; λ = 0 is plain fine-tuning
+    with its own chosen recipe.
+
+    Args:
+        table: as `load_methods` returns it.
+        measure: a column.
+
+    Introduced in notebook 07.
+    """
+    recipe = choose_recipe(table, "joint", 512)
+    axis = {0.0: runs(table, "plain", 512)[measure]}
+    for weight in WEIGHTS:
+        axis[weight] = runs(table, "joint", 512, {**recipe, "mlm_weight": weight})[measure]
+    return pandas.DataFrame(axis).dropna()
 
 
 def differences(

@@ -42,13 +42,13 @@ from transformers import (
 from bift_utils import data, masking
 from bift_utils.commands.pretrain import PretrainingRun
 from bift_utils.evaluation.flops import FlopMeter
-from bift_utils.labs.joint_training.explorer import WeightExplorer
+from bift_utils.labs.does_it_help.explorer import OpponentsExplorer
 from bift_utils.labs.masking.explorer import MaskingPlayground
 from bift_utils.labs.mlm_probability.explorer import MASK, BayesExplorer
 from bift_utils.languages.families import MarkovLanguage
 from bift_utils.models.checkpoints import find_checkpoint, load_model, load_tokenizer
 from bift_utils.models.joint import small_bert
-from bift_utils.results.grid import load_grid
+from bift_utils.results.methods import load_methods
 from bift_utils.runtime import environment_report, get_device, make_generator, set_seed
 from bift_utils.training import loop as training
 from bift_utils.training.pretraining import PretrainingConfig, training_windows
@@ -585,8 +585,8 @@ def compare_explorers(rounds: int, clock: Callable[[], float]) -> list[Ratio]:
     networks = {"80/10/10": (channel, small_bert(8, 5))}
     playground = MaskingPlayground(tokenizer, text)
     bayes = BayesExplorer(language, "abcdefgh", networks, f"a b {MASK} c d", 3)
-    joint = WeightExplorer(load_grid())
-    for explorer in (playground, bayes, joint):
+    opponents = OpponentsExplorer(load_methods())
+    for explorer in (playground, bayes, opponents):
         explorer.handle = Display()
 
     def click() -> int:
@@ -596,7 +596,7 @@ def compare_explorers(rounds: int, clock: Callable[[], float]) -> list[Ratio]:
     moves = {
         "masking": click,
         "Bayes": mover(bayes.ask, [1, 2]),
-        "joint training": mover(joint.weight, [0.1, 0.9]),
+        "opponents": mover(opponents.labels, [128, 512]),
     }
     steps = take_turns(moves, rounds + WARM_UP, clock)
     return [

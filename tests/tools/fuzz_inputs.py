@@ -249,6 +249,15 @@ def interval(rng):
     return [rng.random() * 10 - 3 for _ in range(rng.randrange(2, 7))], rng.random() * 5 + 1
 
 
+def duel(rng):
+    names, seeds = (
+        ["joint", "frozen", "plain", "counted"][: rng.randrange(2, 5)],
+        rng.choice((1, 3)),
+    )
+    tables = ({name: [rng.random() for _ in range(seeds)] for name in names} for _ in range(2))
+    return rng.choice(names), *tables
+
+
 def bootstrap(rng):
     table = normals(rng, rng.randrange(1, 5), rng.randrange(1, 6))
     return table, rng.choice((1, 5)), torch.Generator().manual_seed(rng.randrange(100))
@@ -398,7 +407,8 @@ INPUTS: dict[str, Callable[[random.Random], tuple]] = {
     "check_joint_step": step,
     "check_decaying_weight": decaying, "check_uncertainty_loss": uncertainty,
     "check_honest_score": score, "check_prediction_interval": interval,
-    "check_bootstrap": bootstrap, "check_cosine": gradients, "check_holm": p_values,
+    "check_bootstrap": bootstrap, "check_fair_gain": duel, "check_cosine": gradients,
+    "check_holm": p_values,
     "check_leaks": leaks, "check_whole_loss": whole,
     "check_embed": embed, "check_attention": attention, "check_heads": in_heads,
     "check_layer": one_layer, "check_encoder": whole_encoder, "check_bound": counts_of_blanks,

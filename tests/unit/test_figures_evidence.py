@@ -11,9 +11,9 @@ def lines(axes, style):
 
 
 def points(panel, method, means, reach=1.0):
-    """Rows of the table of `plot_by_size`: one for each number of labels."""
+    """Rows of the table of `plot_methods`: one for each number of labels."""
     return [
-        {"panel": panel, "method": method, "labels": n, "mean": m, "low": m - reach, "high": m + 2}
+        {"panel": panel, "method": method, "place": n, "mean": m, "low": m - reach, "high": m + 2}
         for n, m in means.items()
     ]
 
@@ -22,7 +22,7 @@ def test_curves_by_size_have_intervals_and_dotted_baselines():
     means = {32: 50.0, 128: 60.0}
     rows = [row for name in ("plain", "joint") for row in points("accuracy (%)", name, means, 5.0)]
     rows += points("accuracy (%)", "NBSVM", {32: 52.0, 128: 61.0}) + points("loss", "plain", means)
-    figure = evidence.plot_by_size(
+    figure = evidence.plot_methods(
         pandas.DataFrame(rows), "finding", dotted=("NBSVM",), heights={"majority": 50.0}
     )
     first, second = figure.axes
@@ -42,14 +42,14 @@ def test_panels_of_other_methods_have_their_own_legends_and_may_share_a_scale():
     rows = points("a (points)", "one", {32: 0.0, 128: 0.0})
     rows += points("b (points)", "two", {32: 9.0, 128: 9.0})
     table, zero = pandas.DataFrame(rows), {"no difference": 0.0}
-    figure = evidence.plot_by_size(table, "finding", heights=zero, one_scale="points")
+    figure = evidence.plot_methods(table, "finding", heights=zero, one_scale="points")
     first, second = figure.axes
     assert [axes.get_title() for axes in figure.axes] == ["a (points)", "b (points)"]
     assert [axes.get_ylabel() for axes in figure.axes] == ["points", ""]
     assert first.get_ylim() == second.get_ylim() and not figure.legends
     names = [text.get_text() for axes in figure.axes for text in axes.get_legend().get_texts()]
     assert sorted(names) == ["no difference", "no difference", "one", "two"]
-    alike = evidence.plot_by_size(table.assign(method="one"), "finding")
+    alike = evidence.plot_methods(table.assign(method="one"), "finding")
     assert len(alike.legends) == 1 and alike.axes[0].get_legend() is None
 
 

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from bift_utils.finetune.options import FinetuneOptions
+from bift_utils.training.options import TrainingConfig
 
 
 @pytest.mark.parametrize(
@@ -75,6 +76,10 @@ def test_every_option_of_the_loop_reaches_it():
     config = FinetuneOptions(**given).training(256, 100, 2)
     assert {name: getattr(config, name) for name in given} == given
     assert config.fused
+
+
+def test_the_command_and_the_loop_have_one_weight_by_default():
+    assert FinetuneOptions().mlm_weight == TrainingConfig().mlm_weight
 
 
 def test_the_length_is_that_of_the_model_at_most(tiny_model):

@@ -7,9 +7,11 @@ import pandas
 import pytest
 import torch
 from tiny import make_reviews, tiny_config
+from transformers import BertForMaskedLM
 
 from bift_utils.commands.study import __main__ as study
 from bift_utils.commands.study import methods as made_by
+from bift_utils.commands.study import plan
 from bift_utils.data.texts import split_texts
 from bift_utils.models.checkpoints import save_checkpoint
 from bift_utils.models.joint import new_model
@@ -38,11 +40,12 @@ def table(tokenizer, tmp_path_factory):
     options = ["--checkpoint", str(folder / "tiny"), "--precision", "fp32"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(made_by, "load_reviews", make_reviews)
-        for module in (made_by, read_by):
+        for module in (made_by, plan, read_by):
             patch.setattr(module, "PASSES", {32: (1.0, 2.0, 4.0)})
+        for module in (plan, read_by):
             patch.setattr(module, "FRESH_SEEDS", range(2))
         patch.setattr(made_by, "ADAPTING_PASSES", 0.5)
-        patch.setattr(made_by, "SCHEDULES_AT", 32)
+        patch.setattr(plan, "SCHEDULES_AT", 32)
         study.main([*arguments, "tuning", *options])
         study.main([*arguments, "methods", *options])
         written = (folder / "rows.csv").read_text(encoding="utf-8")
@@ -60,7 +63,7 @@ def test_tuning_runs_never_read_the_test_part(table):
     assert len(tuned) == 2 * 2 * 3 * len(TUNING_SEEDS)
     assert tuned["test_accuracy"].isna().all() and tuned["validation_loss"].notna().all()
     fresh = table[0][~table[0]["seed"].isin(TUNING_SEEDS)]
-    assert len(fresh) == 2 * len(made_by.METHODS) and fresh["test_accuracy"].notna().all()
+    assert len(fresh) == 2 * len(plan.METHODS) and fresh["test_accuracy"].notna().all()
 
 
 def test_plain_and_joint_have_equally_many_tries():
@@ -70,7 +73,7 @@ def test_plain_and_joint_have_equally_many_tries():
 
 
 def test_budgets_are_as_announced(table):
-    for method in made_by.TRAINED:
+    for method in plan.TRAINED:
         row = one(table, method)
         assert (row["train_texts"], row["validation_texts"]) == (24, 8)
     joint, plain, same = (one(table, name) for name in ("joint", "plain", "plain, same FLOPs"))
@@ -95,7 +98,7 @@ def test_each_run_is_annealed_to_its_own_budget(monkeypatch, table):
     run = made_by.Study(str(table[1] / "tiny"), table[1])
     material = made_by.Material(run, 32, 0)
     for passes in (6.0, 12.0, 36.0):
-        row = made_by._cell("plain", 32, 0, passes, 3e-4)
+        row = plan.cell("plain", 32, 0, passes, 3e-4)
         with pytest.raises(KeyboardInterrupt):
             made_by.train_method(run, material, {**row, "precision": "fp32"})
     assert budgets == [(6, 1), (12, 2), (36, 6)]  # a look every six updates, whatever the budget
@@ -103,7 +106,7 @@ def test_each_run_is_annealed_to_its_own_budget(monkeypatch, table):
 
 def test_scores_and_accuracies_agree(table):
     labels = torch.tensor(split_texts(make_reviews(), seed=0)["test"].labels)
-    for method in made_by.METHODS:
+    for method in plan.METHODS:
         found = runs(table[0], method, 32)
         right = (stored_scores(found, table[1] / "rows.npz") > 0.5) == labels.bool()
         assert right.double().mean(1).tolist() == pytest.approx(
@@ -128,6 +131,28 @@ def test_rows_of_another_checkpoint_do_not_count(table, tokenizer, monkeypatch):
     assert made_by.Study(str(folder), table[1]).digest != table[0]["digest"].iloc[0]
 
 
+def test_any_bert_with_a_masked_lm_head_can_be_studied(tokenizer, tmp_path, monkeypatch):
+    folder = tmp_path / "bert"
+    config = tiny_config(tokenizer, hidden_size=288, intermediate_size=32, num_hidden_layers=1)
+    BertForMaskedLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    monkeypatch.setattr(made_by, "load_reviews", make_reviews)
+    for module in (made_by, plan):
+        monkeypatch.setattr(module, "PASSES", {32: (1.0, 2.0, 4.0)})
+    path = tmp_path / "bert.csv"
+    options = ["--checkpoint", str(folder), "--precision", "fp32"]
+    study.main(["methods", str(path), "tuning", *options])
+    table = pandas.read_csv(path)
+    assert len(table) == 60 and table["validation_loss"].notna().all()
+    assert sorted(table["learning_rate"].unique()) == [2.5e-5, 5e-5]  # it is a wide one
+    with monkeypatch.context() as patch:
+        patch.setattr(read_by, "PASSES", {32: (1.0, 2.0, 4.0)})
+        row = {**plan.chosen(table, "joint", 32, 0), "precision": "fp32"}
+    found, scores = made_by.run_one(made_by.Study(str(folder), tmp_path), row)
+    assert 2.5e-5 <= row["learning_rate"] <= 5e-5 and found["test_mlm_loss"] > 0
+    assert set(scores) == {"validation", "test"}
+
+
 def rows(*lines):
     columns = ("method", "labels", "seed", *RECIPE, "validation_loss", "validation_accuracy", "x")
     return pandas.DataFrame([dict(zip(columns, line, strict=True)) for line in lines])
@@ -146,7 +171,13 @@ def grid(method, losses):
 def test_a_recipe_is_chosen_by_tuning_seeds_alone():
     lines = [*grid("plain", {(4.0, 3e-4, 0.0): 0.5}), *grid("joint", {(12.0, 3e-4, 0.1): 0.4})]
     better = ("plain", 512, 0, 12.0, 1.5e-4, 0.0, 0.1, 0.9, 1.0)  # of a fresh seed
-    found = rows(*lines, better)
+    edges = [
+        (name, 512, seed, *recipe, 0.1, 0.9, 1.0)
+        for name, recipes in read_by.EDGES.items()
+        for recipe in recipes
+        for seed in TUNING_SEEDS
+    ]
+    found = rows(*lines, better, *edges)
     assert choose_recipe(found, "plain", 512) == dict(zip(RECIPE, (4.0, 3e-4, 0.0), strict=True))
     assert choose_recipe(found, "joint", 512) == dict(zip(RECIPE, (12.0, 3e-4, 0.1), strict=True))
     with pytest.raises(ValueError, match="There are 29 tuning runs of 'plain' with 512 labels"):
@@ -174,6 +205,18 @@ def test_pairs_are_of_one_seed_and_one_recipe():
         differences(found[found["seed"] != 1], 512, "joint", "plain", "x")
 
 
+def test_the_axis_of_weights_has_the_seeds_that_all_its_runs_share():
+    lines = [*grid("plain", {(4.0, 3e-4, 0.0): 0.5}), *grid("joint", {(12.0, 3e-4, 0.1): 0.4})]
+    lines += [("plain", 512, seed, 4.0, 3e-4, 0.0, 0.5, 0.7, seed) for seed in (0, 1, 2)]
+    for weight in read_by.WEIGHTS:
+        for seed in (0, 1, 2) if weight == 0.1 else (1, 0):
+            lines.append(("joint", 512, seed, 12.0, 3e-4, weight, 0.5, 0.7, seed + weight))
+    lines.append(("joint", 512, 0, 1.5, 3e-4, 0.1, 0.5, 0.7, 99.0))  # of the walk along the passes
+    axis = read_by.weight_axis(rows(*lines), "x")
+    assert axis.index.tolist() == [0, 1] and axis.columns.tolist() == [0.0, *read_by.WEIGHTS]
+    assert axis.loc[1].tolist() == [1.0, *(1 + weight for weight in read_by.WEIGHTS)]
+
+
 def test_every_phase_names_runs_of_known_methods():
     lines = []
     for labels in read_by.PASSES:
@@ -185,29 +228,60 @@ def test_every_phase_names_runs_of_known_methods():
         old = dict(zip(read_by.PASSES[512], passes, strict=True))
         mine = found["labels"] == labels
         found.loc[mine, "passes"] = found.loc[mine, "passes"].map(old)
-    for name, phase in made_by.PHASES.items():
+    for name, phase in plan.PHASES.items():
         cells = list(phase(found, read_by.PASSES))
-        assert cells and all(cell["method"] in made_by.METHODS for cell in cells), name
+        assert cells and all(cell["method"] in plan.METHODS for cell in cells), name
         keys = [tuple(cell.values()) for cell in cells]
         assert len(set(keys)) == len(keys), name
 
 
 def test_other_schedules_are_run_at_one_size_only(table):
     lines = [(line[0], 512, line[2], *line[3:]) for name in TRIES for line in grid(name, {})]
-    found = {cell["method"] for cell in made_by.methods(rows(*lines), [512])}
-    assert found == set(made_by.METHODS)
+    found = {cell["method"] for cell in plan.methods(rows(*lines), [512])}
+    assert found == set(plan.METHODS)
     lines = [(line[0], 128, *line[2:]) for line in lines]
     few = rows(*lines)
     old = dict(zip(read_by.PASSES[512], read_by.PASSES[128], strict=True))
     few["passes"] = few["passes"].map(old)
-    found = {cell["method"] for cell in made_by.methods(few, [128])}
-    assert found == set(made_by.METHODS) - set(made_by.SCHEDULES)
+    found = {cell["method"] for cell in plan.methods(few, [128])}
+    assert found == set(plan.METHODS) - set(plan.SCHEDULES)
+
+
+def test_plain_with_the_flops_of_joint_has_the_budget_of_joint_and_the_rate_of_plain():
+    found = rows(
+        *grid("plain", {(4.0, 1.5e-4, 0.0): 0.5}), *grid("joint", {(12.0, 3e-4, 0.1): 0.4})
+    )
+    run = plan.chosen(found, "plain, same FLOPs", 512, 0)
+    assert (run["passes"], run["learning_rate"], run["mlm_weight"]) == (12.0, 1.5e-4, 0.0)
 
 
 def test_phases_of_one_size_need_no_other(table):
     lines = [(line[0], 512, line[2], *line[3:]) for name in TRIES for line in grid(name, {})]
-    sizes = {cell["labels"] for cell in made_by.methods(rows(*lines), [512])}
-    assert sizes == {512} == {cell["labels"] for cell in made_by.tuning(rows(*lines), [512])}
+    sizes = {cell["labels"] for cell in plan.methods(rows(*lines), [512])}
+    assert sizes == {512} == {cell["labels"] for cell in plan.tuning(rows(*lines), [512])}
+
+
+def test_validation_chooses_the_strength_of_counted_words(monkeypatch):
+    def certain(known, labels, asked, strength):
+        sure = {0.1: 0.6, 1.0: 0.9, 10.0: 0.7}[strength]
+        right = torch.tensor([sure if "good" in text else 1 - sure for text in asked])
+        return torch.stack([1 - right, right], 1)
+
+    monkeypatch.setattr(made_by, "nbsvm_probabilities", certain)
+    part = make_reviews(), None
+    material = SimpleNamespace(train=part, asked={"validation": part, "test": part})
+    found, answers = made_by.count_words(None, material, {})
+    assert found == {"strength": 1.0}
+    assert float(answers["test"].max()) == pytest.approx(0.9)
+
+
+def test_labelled_sets_are_nested_and_balanced():
+    pool = make_reviews()
+    small, large = (read_by.draw_labelled(pool.labels, n, seed=5) for n in (16, 64))
+    assert large[:16] == small and len(set(large)) == 64
+    assert sum(pool.labels[i] for i in small) == 8
+    assert sorted(read_by.draw_labelled(pool.labels, 1000, seed=5)) == list(range(len(pool)))
+    assert read_by.draw_labelled(pool.labels, 16, seed=6) != small
 
 
 def test_the_tweets_are_drawn_in_equal_parts(monkeypatch, tmp_path):

@@ -29,7 +29,7 @@ OPTIONS = {  # with what an object needs beside the defaults
 DATA = {  # these hold texts, tables and results: nobody sets them by hand
     "CasedText", "CasedTexts", "CheckResult", "ClassConditionalLanguage", "Draw", "EncodedTexts",
     "Exercise", "HiddenMarkovLanguage", "History", "KnownTest", "LabelledTexts", "MarkovLanguage",
-    "Material", "OwnTexts", "TextSummary", "TextTable",
+    "OwnTexts", "TextSummary", "TextTable",
 }  # fmt: skip
 FIELDS = [(kind, field) for kind in OPTIONS for field in dataclasses.fields(kind)]
 NAMES = [f"{kind.__name__}.{field.name}" for kind, field in FIELDS]

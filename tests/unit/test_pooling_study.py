@@ -5,6 +5,7 @@ import csv
 import pandas
 import pytest
 
+from bift_utils.commands.study import __main__ as study
 from bift_utils.commands.study import pooling as pooling_study
 from bift_utils.data.texts import load_reviews, split_texts
 from bift_utils.results.files import result_file
@@ -36,7 +37,7 @@ def test_rows_and_resuming(quick, tmp_path):
 
 
 def test_the_training_sets_are_disjoint_and_not_the_test_part(quick, tmp_path):
-    pooling_study.main([str(tmp_path / "study.csv"), "--sets", "5"])
+    study.main(["pooling", str(tmp_path / "study.csv"), "--sets", "5"])
     sets = [set(call[2]) for call in quick if call[0] == "cls"]
     assert len(sets) == 5 and len(set().union(*sets)) == 5 * 768
     test = split_texts(load_reviews("rotten_tomatoes"), seed=0)["test"]

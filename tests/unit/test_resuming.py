@@ -128,7 +128,7 @@ def half_done(tokenizer, encoded, tmp_path):
 @pytest.mark.parametrize(
     "change, shared, message",
     [
-        ({"mlm_weight": 0.5}, None, r"differs in mlm_weight \(saved: 0.3, now: 0.5\)"),
+        ({"mlm_weight": 0.5}, None, r"differs in mlm_weight \(saved: 0.1, now: 0.5\)"),
         ({"learning_rate": 3e-3, "epochs": 4}, None, r"epochs \(saved: 3, now: 4\), learning_rate"),
         ({}, 0, "differs in parameters of the model"),
     ],

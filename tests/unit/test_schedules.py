@@ -138,7 +138,7 @@ def test_the_finish_starts_from_the_best_weights_with_a_fresh_optimiser(
     model = new(tokenizer)
     history = train(model, joint_loader(tokenizer, encoded), config, evaluate)
     assert optimizers == [1e-2, 1e-3]
-    assert weights == [(0.3, 16)] * 9 + [(0.0, 16)] * 6
+    assert weights == [(0.1, 16)] * 9 + [(0.0, 16)] * 6
     assert history.finish_from == 9 and history.stopped == "all epochs done"
     assert [row["objective"] for row in history.steps] == ["joint"] * 9 + ["task"] * 6
     for name, value in starts[1].items():  # the finish goes on from the second evaluation

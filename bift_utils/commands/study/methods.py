@@ -7,26 +7,23 @@ tuning seeds; the test part is read by fresh seeds only. The table is made with
 
     python -m bift_utils.commands.study methods TABLE.csv PHASE
 
-with each phase of `PHASES`, in that order. The texts are film reviews (Rotten Tomatoes); with
+with each phase of `plan.PHASES`, in that order. The texts are film reviews (Rotten Tomatoes); with
 `--texts tweets` they are as many tweets, in a table of their own.
 """
 
 import hashlib
 import importlib.util
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas
 import torch
 from tqdm.auto import tqdm
+from transformers import BertConfig
 
-from bift_utils.commands.study.label_runs import (
-    LabelledAndText,
-    loader_flops,
-    measure,
-    neural_probabilities,
-)
+from bift_utils.commands.study.loader import LabelledAndText, loader_flops
+from bift_utils.commands.study.plan import PHASES, TRAINED
 from bift_utils.data.batches import EncodedTexts, batches_by_length, encode_texts
 from bift_utils.data.texts import LabelledTexts, clean_text, load_reviews, split_texts
 from bift_utils.evaluation.baselines import (
@@ -35,12 +32,17 @@ from bift_utils.evaluation.baselines import (
     nbsvm_probabilities,
     probe_probabilities,
 )
-from bift_utils.evaluation.calibration import at_temperature, fit_temperature
+from bift_utils.evaluation.calibration import (
+    at_temperature,
+    expected_calibration_error,
+    fit_temperature,
+)
 from bift_utils.evaluation.flops import FlopMeter
 from bift_utils.evaluation.metrics import classification_metrics, evaluate_sequence
-from bift_utils.evaluation.predict import evaluate_masked_lm
+from bift_utils.evaluation.predict import evaluate_masked_lm, predict_classes
 from bift_utils.masking.collators import MaskedLMCollator, SequenceCollator
 from bift_utils.models.checkpoints import (
+    WEIGHT_FILES,
     find_checkpoint,
     load_model,
     load_tokenizer,
@@ -48,14 +50,9 @@ from bift_utils.models.checkpoints import (
 )
 from bift_utils.results.methods import (
     ALL,
-    FRESH_SEEDS,
     KEY,
-    MORE_SEEDS,
     PASSES,
-    TRIES,
     TUNING_SEEDS,
-    WEIGHTS,
-    choose_recipe,
     draw_labelled,
     run_name,
 )
@@ -65,10 +62,6 @@ from bift_utils.runtime import environment_report, get_device, make_generator, s
 from bift_utils.training.loop import train
 from bift_utils.training.options import TrainingConfig
 
-TRAINED = ("plain", "plain, same FLOPs", "joint", "joint, task-only finish", "alternating", "TAPT")
-UNTRAINED = ("frozen", "TAPT, frozen", "NBSVM", "TF-IDF")
-METHODS = (*TRAINED, *UNTRAINED)
-SCHEDULES, SCHEDULES_AT = ("joint, task-only finish", "alternating"), 512  # at one size only
 BATCH = 32
 LOOK = {32: 6, 128: 6, 512: 6, 2048: 24, ALL: 48}  # updates between two looks at validation
 ADAPTING_PASSES = 10  # of TAPT over the pool
@@ -76,6 +69,7 @@ FINISH = 3  # a task-only finish takes one of so many parts of the updates
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # C of the frozen probe
 NBSVM_STRENGTHS, TF_IDF_STRENGTHS = (0.1, 1.0, 10.0), (1.0, 4.0, 16.0, 64.0)
 MOST_VALIDATION = 512
+NARROW, SLOWER = 256, 1 / 6  # wider encoders are trained at a sixth of the rates
 MEASURED = (
     "task_updates", "mlm_updates", "best_update", "strength",
     "validation_accuracy", "validation_loss", "temperature",
@@ -150,7 +144,9 @@ class Study:
     def __init__(self, checkpoint: str, adapted: Path, texts: str = "rotten_tomatoes"):
         self.checkpoint, self.adapted = checkpoint, adapted
         self.tokenizer = load_tokenizer(checkpoint)
-        weights = find_checkpoint(checkpoint) / "model.safetensors"
+        folder = find_checkpoint(checkpoint)
+        weights = next(folder / name for name in WEIGHT_FILES if (folder / name).is_file())
+        self.rate = 1.0 if BertConfig.from_pretrained(folder).hidden_size <= NARROW else SLOWER
         self.digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
         loaded = load_tweets() if texts == "tweets" else load_reviews(texts)
         parts = split_texts(loaded, seed=0)
@@ -166,6 +162,11 @@ class Study:
 
     def encode(self, texts: LabelledTexts) -> tuple[LabelledTexts, EncodedTexts]:
         return texts, encode_texts(self.tokenizer, texts.texts, texts.labels)
+
+    def answer(self, model, encoded: EncodedTexts) -> torch.Tensor:
+        """Return P(class given text), (N, 2), in the order of the texts."""
+        batches, back = batches_by_length(encoded, SequenceCollator(self.tokenizer), 64)
+        return predict_classes(model, batches)[back]
 
     def fill_blanks(self, model, material: "Material") -> dict[str, float]:
         """Return the masked-LM loss on test text, or nothing for a run that never reads it."""
@@ -183,7 +184,10 @@ class Study:
             model = load_model(self.checkpoint, pooling="mean", dropout=0.1).to(get_device())
             updates = round(ADAPTING_PASSES * len(self.pool) / BATCH)
             loader = LabelledAndText(self.test[1], self.text, self.tokenizer, updates, BATCH)
-            train(model, loader, TrainingConfig(mlm_weight=1.0, epochs=1, fused=True)).check_whole()
+            config = TrainingConfig(
+                mlm_weight=1.0, epochs=1, learning_rate=3e-4 * self.rate, fused=True
+            )
+            train(model, loader, config).check_whole()
             partial = folder.with_name(f"{folder.name}.partial")
             save_checkpoint(model, self.tokenizer, partial)
             partial.rename(folder)
@@ -235,8 +239,7 @@ def train_method(study: Study, material: Material, row: dict) -> tuple[dict, dic
         **study.fill_blanks(model, material),
     }
     return found, {
-        name: neural_probabilities(model, study.tokenizer, encoded)
-        for name, (_, encoded) in material.asked.items()
+        name: study.answer(model, encoded) for name, (_, encoded) in material.asked.items()
     }
 
 
@@ -319,91 +322,11 @@ def run_one(study: Study, row: dict) -> tuple[dict, dict[str, torch.Tensor]]:
     return found, packed
 
 
-def tuning(rows, sizes) -> Iterator[dict]:
-    """Yield the runs by which the recipes are chosen."""
-    for labels in sizes:
-        for method, tries in TRIES.items():
-            for rate, weight in tries:
-                for count in PASSES[labels]:
-                    for seed in TUNING_SEEDS:
-                        yield _cell(method, labels, seed, count, rate, weight)
-
-
-def _cell(method, labels, seed, passes=0.0, rate=0.0, weight=0.0) -> dict:
-    return {
-        "method": method, "labels": labels, "seed": seed,
-        "passes": float(passes), "learning_rate": rate, "mlm_weight": weight,
-    }  # fmt: skip
-
-
-def chosen(
-    rows, method: str, labels: int, seed: int, of: int | None = None, passes: float | None = None
-) -> dict:
-    """Return a run of a method with the recipe that was chosen for it, or `of` another size."""
-    if method in UNTRAINED:
-        return _cell(method, labels, seed)
-    plain, joint = (choose_recipe(rows, name, of or labels) for name in ("plain", "joint"))
-    recipe = plain if method in ("plain", "TAPT") else joint
-    if method == "plain, same FLOPs":  # the rate is plain's, the budget that of joint
-        recipe = {**plain, "passes": joint["passes"]}
-    recipe = recipe if passes is None else {**recipe, "passes": passes}
-    return {**_cell(method, labels, seed), **recipe}
-
-
-def methods(rows, sizes) -> Iterator[dict]:
-    """Yield the methods at up to three sizes, seed by seed; other schedules at one only."""
-    for seed in FRESH_SEEDS:
-        for labels in sizes:
-            for method in METHODS:
-                if labels == SCHEDULES_AT or method not in SCHEDULES:
-                    yield chosen(rows, method, labels, seed)
-
-
-def more(rows, sizes) -> Iterator[dict]:
-    """Yield more seeds at 128 labels, where ten do not settle the difference."""
-    for seed in MORE_SEEDS:
-        for method in ("frozen", "joint", "plain", "TAPT, frozen"):
-            yield chosen(rows, method, 128, seed)
-
-
-def passes(rows, sizes) -> Iterator[dict]:
-    """Yield plain and joint at 512 labels, over the number of passes."""
-    for seed in FRESH_SEEDS:
-        for count in (1.5, 3, 6, 12, 24):
-            for method in ("plain", "joint"):
-                yield chosen(rows, method, 512, seed, passes=float(count))
-
-
-def weights(rows, sizes) -> Iterator[dict]:
-    """Yield joint training at 512 labels, over λ; passes and rate are the chosen ones."""
-    for seed in FRESH_SEEDS:
-        for weight in WEIGHTS:
-            yield {**chosen(rows, "joint", 512, seed), "mlm_weight": weight}
-
-
-def all_labels(rows, sizes) -> Iterator[dict]:
-    """Yield runs with all labels, their rate and λ chosen at 2,048."""
-    for seed in list(FRESH_SEEDS)[:5]:
-        for method in UNTRAINED:
-            yield _cell(method, ALL, seed)
-        for count in (1.5, 4.0):
-            for method in ("plain", "joint"):
-                yield chosen(rows, method, ALL, seed, of=2048, passes=count)
-
-
-def few_labels(rows, sizes) -> Iterator[dict]:
-    """Yield runs with 32 labels and a fixed 60 updates: too few sentences to choose by."""
-    for seed in range(26):
-        for method in ("frozen", "NBSVM"):
-            yield _cell(method, 32, seed)
-        for method in ("plain", "joint"):
-            yield chosen(rows, method, 32, seed, of=128, passes=60.0)
-
-
-PHASES = {
-    "tuning": tuning, "methods": methods, "more": more, "passes": passes, "weights": weights,
-    "all": all_labels, "few": few_labels,
-}  # fmt: skip
+def measure(probabilities: torch.Tensor, labels: Sequence[int], name: str) -> dict[str, float]:
+    """Return accuracy, loss (nats) and expected calibration error as columns `name_…`."""
+    found = classification_metrics(probabilities, labels)
+    found["ece"] = expected_calibration_error(probabilities, labels)
+    return {f"{name}_{key}": round(value, 5) for key, value in found.items()}
 
 
 def run_methods(options) -> None:
@@ -416,8 +339,10 @@ def run_methods(options) -> None:
         "texts": options.texts, "checkpoint": options.checkpoint, "digest": study.digest,
         "precision": options.precision,
     }  # fmt: skip
-    rows = pandas.read_csv(options.output)
-    for cell in tqdm(list(PHASES[options.phase](rows, options.labels or PASSES)), unit="run"):
+    cells = list(PHASES[options.phase](pandas.read_csv(options.output), options.labels or PASSES))
+    for cell in tqdm(cells, unit="run"):
+        if options.phase in ("tuning", "borrowed"):  # the others take what was chosen
+            cell["learning_rate"] = round(cell["learning_rate"] * study.rate, 7)
         row = {**common, **cell}
         if row not in results:
             found, scores = run_one(study, row)

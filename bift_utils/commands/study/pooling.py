@@ -1,13 +1,12 @@
 """Fine-tune each pooling on five disjoint small training sets; one CSV row a run.
 
-`python -m bift_utils.commands.study.pooling OUTPUT.csv` takes the Rotten Tomatoes split with seed
+`python -m bift_utils.commands.study pooling OUTPUT.csv` takes the Rotten Tomatoes split with seed
 0, cuts the beginning of its training part into disjoint sets of 768 sentences, fine-tunes
 `bift-mini` on each with each pooling, three epochs, nothing selected, and scores the first 1,000
 test sentences.
 A row that is already in OUTPUT.csv is not run again.
 """
 
-import argparse
 import time
 from pathlib import Path
 
@@ -65,16 +64,3 @@ def run_pooling(
             row |= {"learning_rate": TrainingConfig().learning_rate}
             row |= {"seconds": round(time.perf_counter() - started)}
             results.append(row | {key: machine[key] for key in ("device", "torch", "transformers")})
-
-
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m bift_utils.commands.study.pooling", description=__doc__
-    )
-    parser.add_argument("output", type=Path, help="CSV to write or to go on with")
-    parser.add_argument("--sets", type=int, default=5, help="how many training sets")
-    run_pooling(parser.parse_args(arguments).output, parser.parse_args(arguments).sets)
-
-
-if __name__ == "__main__":
-    main()

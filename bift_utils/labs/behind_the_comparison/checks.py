@@ -7,8 +7,17 @@ import torch
 from torch import Tensor
 
 from bift_utils.evaluation.intervals import holm
-from bift_utils.labs.core.checks import CheckResult, Mistake, as_number, close, run_check
+from bift_utils.labs.core.checks import (
+    CheckResult,
+    Mistake,
+    as_number,
+    as_tensor,
+    close,
+    run_check,
+)
 
+DRAWS = 2000  # the spread of so many means is known to 1.6 % (one standard deviation), at most
+TOLERANCE = 0.12
 Gradients = Sequence[Tensor | None]  # a tensor a parameter; None where a loss does not reach it
 
 
@@ -123,3 +132,72 @@ def _cause(found: list, right: list, p_values: list[float], level: float) -> str
     ):
         slips.append((found, "At the limit itself it does not stand; it must lie below."))
     return next((text for wrong, text in slips if found == wrong and found != right), "")
+
+
+def _means(function: Callable, table: torch.Tensor, seed: int = 0) -> torch.Tensor:
+    """Call the learner's bootstrap and see to it that it returned DRAWS finite means."""
+    answer = function(table.clone(), DRAWS, torch.Generator().manual_seed(seed))
+    if isinstance(answer, list | tuple):
+        try:
+            answer = torch.as_tensor([as_number(mean) for mean in answer])
+        except Mistake:
+            raise Mistake(f"Expected a tensor of means, got a {type(answer).__name__}.") from None
+    what = f"one mean for each of {DRAWS} draws (take the mean of each resampled table)"
+    answer = as_tensor(answer, (DRAWS,), what).detach().double()
+    if not answer.isfinite().all():
+        raise Mistake("Some of your means are NaN or infinite; the table has no such entry.")
+    return answer
+
+
+def _spread(function: Callable, table: torch.Tensor) -> float:
+    return float(_means(function, table).std())
+
+
+def check_bootstrap(function: Callable) -> CheckResult:
+    """Check exercise 07b.3: `function(differences, draws, generator)` resamples rows and columns.
+
+    Three tables tell the mistakes apart: one where only rows differ, one where only columns do,
+    and one with both. A right answer misses a band of ± 12 %, over seven standard deviations of a
+    spread estimated from 2,000 draws, with probability below 1e-9.
+    """
+    rows = torch.tensor([1.0, -1.0, 1.0, -1.0])[:, None].expand(4, 36).clone()
+    columns = torch.tensor([1.0, -1.0]).repeat(18)[None].expand(4, 36).clone()
+
+    def stages(function):
+        middle = float(_means(function, rows + 5.0).mean())
+        if abs(middle - 5.0) > 0.2:
+            raise Mistake(
+                f"The means scatter about {middle:.2f} for a table whose mean is 5. Resampling "
+                "leaves the mean where it is."
+            )
+        by_seed, by_item = _spread(function, rows), _spread(function, columns)
+        if by_seed < 1e-6 and by_item < 1e-6:
+            raise Mistake(
+                "Every draw gives the same mean: you drew *without* replacement, which only "
+                "shuffles. Draw each row and column number anew, so that some come twice."
+            )
+        if by_item < 1e-6:
+            raise Mistake(
+                "You resample seeds only; another set of test sentences would differ too."
+            )
+        if by_seed < 1e-6:
+            raise Mistake(
+                "You resample test sentences only; another set of seeds would differ too."
+            )
+        if abs(by_seed / 0.5 - 1) > TOLERANCE:  # √(1/4)
+            cause = "A seed is a whole row: draw row numbers, not single entries of the table."
+            raise Mistake(
+                f"Where only seeds differ your means spread by {by_seed:.3f}, not 0.5. {cause}"
+            )
+        if abs(by_item * 6 - 1) > TOLERANCE:  # √(1/36)
+            raise Mistake(
+                f"Where only sentences differ your means spread by {by_item:.3f}, not 0.167. The "
+                "same sentences stand in every row: draw the column numbers once a draw, for all "
+                "rows together."
+            )
+        table = rows + columns
+        first, again, other = (_means(function, table, seed) for seed in (1, 1, 2))
+        if not torch.equal(first, again) or torch.equal(first, other):
+            raise Mistake("Draw with the generator that you are given: pass generator=generator.")
+
+    return run_check("07b.3", function, stages, seconds=120.0)

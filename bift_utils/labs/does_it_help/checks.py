@@ -11,14 +11,10 @@ from bift_utils.labs.core.checks import (
     Mistake,
     as_number,
     as_pair,
-    as_tensor,
     close,
     first_difference,
     run_check,
 )
-
-DRAWS = 2000  # the spread of so many means is known to 1.6 % (one standard deviation), at most
-TOLERANCE = 0.12
 
 
 def _pair(answer, what: str) -> tuple[float, float]:
@@ -160,70 +156,86 @@ def check_prediction_interval(function: Callable) -> CheckResult:
     return run_check("07.2", function, stages)
 
 
-def _means(function: Callable, table: torch.Tensor, seed: int = 0) -> torch.Tensor:
-    """Call the learner's bootstrap and see to it that it returned DRAWS finite means."""
-    answer = function(table.clone(), DRAWS, torch.Generator().manual_seed(seed))
-    if isinstance(answer, list | tuple):
-        try:
-            answer = torch.as_tensor([as_number(mean) for mean in answer])
-        except Mistake:
-            raise Mistake(f"Expected a tensor of means, got a {type(answer).__name__}.") from None
-    what = f"one mean for each of {DRAWS} draws (take the mean of each resampled table)"
-    answer = as_tensor(answer, (DRAWS,), what).detach().double()
-    if not answer.isfinite().all():
-        raise Mistake("Some of your means are NaN or infinite; the table has no such entry.")
-    return answer
+def check_fair_gain(function: Callable) -> CheckResult:
+    """Check exercise 07.3: `function(method, validation, test)` is (opponent, points).
 
-
-def _spread(function: Callable, table: torch.Tensor) -> float:
-    return float(_means(function, table).std())
-
-
-def check_bootstrap(function: Callable) -> CheckResult:
-    """Check exercise 07.3: `function(differences, draws, generator)` resamples rows and columns.
-
-    Three tables tell the mistakes apart: one where only rows differ, one where only columns do,
-    and one with both. A right answer misses a band of ± 12 %, over seven standard deviations of a
-    spread estimated from 2,000 draws, with probability below 1e-9.
+    Each opponent is what one usual mistake would name.
     """
-    rows = torch.tensor([1.0, -1.0, 1.0, -1.0])[:, None].expand(4, 36).clone()
-    columns = torch.tensor([1.0, -1.0]).repeat(18)[None].expand(4, 36).clone()
+    validation = {
+        "frozen": [0.70, 0.66, 0.74], "joint": [0.76, 0.78, 0.74], "plain": [0.73, 0.72, 0.74],
+        "counted": [0.60, 0.79, 0.62], "lucky": [0.64, 0.68, 0.66], "last": [0.61, 0.63, 0.62],
+    }  # fmt: skip
+    test = {
+        "frozen": [0.71, 0.69, 0.70], "joint": [0.75, 0.74, 0.79], "plain": [0.71, 0.74, 0.71],
+        "counted": [0.60, 0.62, 0.61], "lucky": [0.77, 0.78, 0.76], "last": [0.60, 0.60, 0.66],
+    }  # fmt: skip
+    causes = {
+        "joint": "The method is not its own opponent; leave it out.",
+        "lucky": "It has the best *test* accuracy. The opponent is named before the test part is "
+        "read: choose by validation.",
+        "counted": "It has the single best validation seed. Take the mean over seeds.",
+        "last": "That is a weak opponent. The strongest has the *highest* mean on validation.",
+    }
+
+    def copied(table):
+        return {name: list(values) for name, values in table.items()}
+
+    def ask(function, method, validation, test):
+        opponent, points = as_pair(
+            function(method, copied(validation), copied(test)), "opponent, points"
+        )
+        if not isinstance(opponent, str):
+            raise Mistake(
+                f"The opponent came as {type(opponent).__name__}; return the name of the method."
+            )
+        return opponent, as_number(points)
 
     def stages(function):
-        middle = float(_means(function, rows + 5.0).mean())
-        if abs(middle - 5.0) > 0.2:
+        opponent, points = ask(function, "joint", validation, test)
+        if opponent != "plain":
+            cause = causes.get(opponent, "The strongest by mean validation accuracy is 'plain'.")
+            raise Mistake(f"You named {opponent!r}. {cause}")
+        ours, theirs = test["joint"], test["plain"]
+        right = 100 * (sum(ours) - sum(theirs)) / 3
+        misses = {
+            right / 100: "That is a share; 100 times as much is in points.",
+            -right: "The sign is turned: it is the method minus its opponent.",
+            100 * (sum(validation["joint"]) - sum(validation["plain"])) / 3: (
+                "That is the gain on validation, which named the opponent; report the test part."
+            ),
+            100 * (max(ours) - max(theirs)): "That is best seed against best seed; take the means.",
+            100 * max(a - b for a, b in zip(ours, theirs, strict=True)): (
+                "That is the best of the seeds; report the mean over all of them."
+            ),
+            100 * (sum(ours) - sum(theirs)): "That is a sum over the seeds; take the mean.",
+            100 * sum(ours) / 3: "That is the method's own accuracy; subtract the opponent's.",
+        }
+        for miss, cause in misses.items():
+            if _is(points, miss):
+                raise Mistake(f"For 'joint' against 'plain' you reported {points:.4f}. {cause}")
+        if not _is(points, right):
             raise Mistake(
-                f"The means scatter about {middle:.2f} for a table whose mean is 5. Resampling "
-                "leaves the mean where it is."
+                f"For 'joint' against 'plain' you reported {points:.4f}; expected {right:.4f}, the "
+                "mean of the method's test accuracies minus that of its opponent, in points."
             )
-        by_seed, by_item = _spread(function, rows), _spread(function, columns)
-        if by_seed < 1e-6 and by_item < 1e-6:
-            raise Mistake(
-                "Every draw gives the same mean: you drew *without* replacement, which only "
-                "shuffles. Draw each row and column number anew, so that some come twice."
-            )
-        if by_item < 1e-6:
-            raise Mistake(
-                "You resample seeds only; another set of test sentences would differ too."
-            )
-        if by_seed < 1e-6:
-            raise Mistake(
-                "You resample test sentences only; another set of seeds would differ too."
-            )
-        if abs(by_seed / 0.5 - 1) > TOLERANCE:  # √(1/4)
-            cause = "A seed is a whole row: draw row numbers, not single entries of the table."
-            raise Mistake(
-                f"Where only seeds differ your means spread by {by_seed:.3f}, not 0.5. {cause}"
-            )
-        if abs(by_item * 6 - 1) > TOLERANCE:  # √(1/36)
-            raise Mistake(
-                f"Where only sentences differ your means spread by {by_item:.3f}, not 0.167. The "
-                "same sentences stand in every row: draw the column numbers once a draw, for all "
-                "rows together."
-            )
-        table = rows + columns
-        first, again, other = (_means(function, table, seed) for seed in (1, 1, 2))
-        if not torch.equal(first, again) or torch.equal(first, other):
-            raise Mistake("Draw with the generator that you are given: pass generator=generator.")
+        others = (
+            ("frozen", validation, test, ("joint", -6.0)),
+            ("a", {"b": [0.5, 0.7], "a": [0.9, 0.9]}, {"b": [0.6, 0.6], "a": [0.5, 0.5]},
+             ("b", -10.0)),
+            ("x", {"x": [0.1], "y": [0.2], "z": [0.3]}, {"x": [0.8], "y": [0.9], "z": [0.5]},
+             ("z", 30.0)),
+        )  # fmt: skip
+        for method, held_out, tested, (name, gained) in others:
+            opponent, points = ask(function, method, held_out, tested)
+            if opponent != name:
+                raise Mistake(
+                    f"With {method!r} as the method you named {opponent!r}; expected {name!r}. "
+                    "Is a name written by hand, or is the method its own opponent?"
+                )
+            if not _is(points, gained):
+                raise Mistake(
+                    f"For {method!r} against {name!r}, with {len(tested[name])} seeds, your gain "
+                    f"does not follow. {first_difference(points, gained)} A loss is negative."
+                )
 
-    return run_check("07.3", function, stages, seconds=120.0)
+    return run_check("07.3", function, stages)

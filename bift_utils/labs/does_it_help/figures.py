@@ -9,17 +9,21 @@ from matplotlib.figure import Figure
 from bift_utils.plotting.figures import COLOURS, HEIGHT, WIDTH, headline
 
 LOOKS = (("task", "o"), ("joint", "D"), ("mlm", "s"), ("other", "^"), ("neutral", "v"))
+METHODS = {  # the same look in every figure; others take theirs in order from LOOKS
+    "plain": ("task", "o"), "joint": ("joint", "D"), "TAPT": ("mlm", "s"), "frozen": ("other", "^"),
+    "joint − plain": ("joint", "D"),
+}  # fmt: skip
 
 
 def _sides(table: pandas.DataFrame) -> list[pandas.Series]:
     return [table["mean"] - table["low"], table["high"] - table["mean"]]
 
 
-def _label_axis(axes, sizes: Sequence[int]) -> None:
+def _label_axis(axes, places: Sequence[float], xlabel: str) -> None:
     axes.set_xscale("log")
-    axes.set_xticks(list(sizes), [f"{n:,}" for n in sizes])
+    axes.set_xticks(list(places), [f"{place:,g}" for place in places])
     axes.minorticks_off()
-    axes.set(xlabel="labelled sentences (log scale)")
+    axes.set(xlabel=f"{xlabel} (log scale)")
 
 
 def _legends(figure: Figure, all_axes: Sequence) -> None:
@@ -33,21 +37,23 @@ def _legends(figure: Figure, all_axes: Sequence) -> None:
         axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=1)
 
 
-def plot_by_size(
+def plot_methods(
     table: pandas.DataFrame,
     title: str,
+    xlabel: str = "labelled sentences",
     dotted: Sequence[str] = (),
     heights: Mapping[str, float] | None = None,
     one_scale: str = "",
 ) -> Figure:
-    """Draw methods against the number of labels, with intervals, a panel a measure.
+    """Draw methods against the number of labels, or of passes, with intervals, a panel a measure.
 
     Panels with the same methods share a legend below; panels with others have one each.
 
     Args:
-        table: columns panel, method, labels, mean, low and high, a row a point; what stands first
+        table: columns panel, method, place, mean, low and high, a row a point; what stands first
             in the table is drawn first. The name of a panel labels its vertical axis.
         title: the finding.
+        xlabel: what `place` counts; the axis is logarithmic.
         dotted: methods drawn as baselines, without intervals.
         heights: name to the height of one more dotted line, in every panel.
         one_scale: label of the vertical axis, where the panels share it; theirs become titles.
@@ -63,21 +69,21 @@ def plot_by_size(
         panel = table[table["panel"] == label]
         below = panel["method"].isin(dotted)
         methods = panel[~below].groupby("method", sort=False)
-        places = sorted(panel["labels"].unique())
+        places = sorted(panel["place"].unique())
         for i, (name, curve) in enumerate(methods):
-            colour, mark = LOOKS[i % len(LOOKS)]
+            colour, mark = METHODS.get(name, LOOKS[i % len(LOOKS)])
             shift = 1 + 0.07 * (i - (len(methods) - 1) / 2)  # side by side on the log axis
             axes.errorbar(
-                curve["labels"] * shift, curve["mean"], yerr=_sides(curve),
+                curve["place"] * shift, curve["mean"], yerr=_sides(curve),
                 fmt=f"{mark}-", color=COLOURS[colour], capsize=3, markersize=5, linewidth=1.2,
                 label=name,
             )  # fmt: skip
         baseline = {"linestyle": ":", "color": COLOURS["neutral"]}
         for name, curve in panel[below].groupby("method", sort=False):
-            axes.plot(curve["labels"], curve["mean"], marker="x", label=name, **baseline)
+            axes.plot(curve["place"], curve["mean"], marker="x", label=name, **baseline)
         for name, height in (heights or {}).items():
             axes.plot(places, [height] * len(places), label=name, **baseline)
-        _label_axis(axes, places)
+        _label_axis(axes, places, xlabel)
         if one_scale:
             axes.set_title(label, fontsize=9, fontweight="normal", loc="center")
         else:

@@ -92,6 +92,61 @@ def adjusted(p, level):
     return tuple(found)
 
 
+def bootstrap(rows=True, columns=True, replace=True):
+    """Build wrong bootstraps from one loop."""
+
+    def draw(size, generator):
+        if replace:
+            return torch.randint(size, (size,), generator=generator)
+        return torch.randperm(size, generator=generator)
+
+    def function(table, draws, generator):
+        means = []
+        for _ in range(draws):
+            one = table[draw(table.shape[0], generator)] if rows else table
+            one = one[:, draw(table.shape[1], generator)] if columns else one
+            means.append(one.mean())
+        return torch.stack(means)
+
+    return function
+
+
+def single_entries(table, draws, generator):
+    flat = table.flatten()
+    return torch.stack(
+        [flat[torch.randint(len(flat), (len(flat),), generator=generator)].mean()
+         for _ in range(draws)]
+    )  # fmt: skip
+
+
+def own_columns_for_each_row(table, draws, generator):
+    means = []
+    for _ in range(draws):
+        rows = table[torch.randint(len(table), (len(table),), generator=generator)]
+        chosen = torch.randint(table.shape[1], table.shape, generator=generator)
+        means.append(rows.gather(1, chosen).mean())
+    return torch.stack(means)
+
+
+def without_loops(table, draws, generator):
+    rows = torch.randint(len(table), (draws, len(table)), generator=generator)
+    columns = torch.randint(table.shape[1], (draws, table.shape[1]), generator=generator)
+    return table[rows[:, :, None], columns[:, None, :]].mean((1, 2))
+
+
+def by_weights(table, draws, generator):
+    """Count how often each row and column was drawn, and weigh the table with that."""
+    rows, columns = (
+        torch.multinomial(torch.ones(draws, size), size, replacement=True, generator=generator)
+        for size in table.shape
+    )
+    left, right = (
+        torch.nn.functional.one_hot(part, size).sum(1) / size
+        for part, size in ((rows, table.shape[0]), (columns, table.shape[1]))
+    )
+    return torch.einsum("dr,rc,dc->d", left, table, right)
+
+
 WRONG = [
     ("cosine", mean_of_cosines, "mean of the tensors' cosines"),
     ("cosine", product_alone, "product alone; divide by both lengths"),
@@ -116,6 +171,18 @@ WRONG = [
     ("holm", lambda p, level: len(holm(p, level)), "Expected a list of places, got int"),
     ("holm", lambda p, level: None, "Is a `return` missing"),
     ("holm", lambda p, level: p.sort() or holm(p, level), "changed its inputs"),
+    ("bootstrap", bootstrap(columns=False), "resample seeds only"),
+    ("bootstrap", bootstrap(rows=False), "resample test sentences only"),
+    ("bootstrap", bootstrap(replace=False), r"\*without\* replacement"),
+    ("bootstrap", single_entries, "A seed is a whole row"),
+    ("bootstrap", own_columns_for_each_row, "once a draw, for all rows together"),
+    ("bootstrap", lambda d, n, g: bootstrap()(d, n, None), "pass generator=generator"),
+    ("bootstrap", lambda d, n, g: bootstrap()(d - d.mean(), n, g), "leaves the mean where it is"),
+    ("bootstrap", lambda d, n, g: bootstrap()(d, 10, g), r"shape \(2000,\)"),
+    ("bootstrap", lambda d, n, g: torch.full((n,), float("nan")), "NaN or infinite"),
+    ("bootstrap", lambda d, n, g: None, "Is a `return` missing"),
+    ("bootstrap", lambda d, n, g: bootstrap()(d.mul_(2), n, g), "changed its inputs"),
+    ("bootstrap", lambda d, n, g: "means", "Expected a tensor .*got str"),
 ]
 
 RIGHT = [  # unusual, and right
@@ -127,4 +194,8 @@ RIGHT = [  # unusual, and right
     ("holm", by_numbers),
     ("holm", adjusted),
     ("holm", lambda p, level: [torch.tensor(i) for i in holm(p, level)]),
+    ("bootstrap", bootstrap()),
+    ("bootstrap", without_loops),
+    ("bootstrap", by_weights),
+    ("bootstrap", lambda d, n, g: without_loops(d, n, g).tolist()),
 ]

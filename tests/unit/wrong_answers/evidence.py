@@ -2,6 +2,7 @@
 
 import statistics
 
+import pandas
 import torch
 
 
@@ -41,65 +42,50 @@ def interval(inner=lambda s: 1 + 1 / s, root=True, spread=statistics.stdev, fact
     return function
 
 
-def bootstrap(rows=True, columns=True, replace=True):
-    """Build wrong bootstraps from one loop."""
-
-    def draw(size, generator):
-        if replace:
-            return torch.randint(size, (size,), generator=generator)
-        return torch.randperm(size, generator=generator)
-
-    def function(table, draws, generator):
-        means = []
-        for _ in range(draws):
-            one = table[draw(table.shape[0], generator)] if rows else table
-            one = one[:, draw(table.shape[1], generator)] if columns else one
-            means.append(one.mean())
-        return torch.stack(means)
-
-    return function
-
-
-def single_entries(table, draws, generator):
-    flat = table.flatten()
-    return torch.stack(
-        [flat[torch.randint(len(flat), (len(flat),), generator=generator)].mean()
-         for _ in range(draws)]
-    )  # fmt: skip
-
-
-def own_columns_for_each_row(table, draws, generator):
-    means = []
-    for _ in range(draws):
-        rows = table[torch.randint(len(table), (len(table),), generator=generator)]
-        chosen = torch.randint(table.shape[1], table.shape, generator=generator)
-        means.append(rows.gather(1, chosen).mean())
-    return torch.stack(means)
-
-
 def with_lists(weights, validation_loss, test_accuracy):
     losses = [statistics.fmean(row) for row in validation_loss.tolist()]
     row = losses.index(min(losses))
     return [weights[row], statistics.fmean(test_accuracy[row].tolist())]
 
 
-def without_loops(table, draws, generator):
-    rows = torch.randint(len(table), (draws, len(table)), generator=generator)
-    columns = torch.randint(table.shape[1], (draws, table.shape[1]), generator=generator)
-    return table[rows[:, :, None], columns[:, None, :]].mean((1, 2))
+def mean(values):
+    return sum(values) / len(values)
 
 
-def by_weights(table, draws, generator):
-    """Count how often each row and column was drawn, and weigh the table with that."""
-    rows, columns = (
-        torch.multinomial(torch.ones(draws, size), size, replacement=True, generator=generator)
-        for size in table.shape
-    )
-    left, right = (
-        torch.nn.functional.one_hot(part, size).sum(1) / size
-        for part, size in ((rows, table.shape[0]), (columns, table.shape[1]))
-    )
-    return torch.einsum("dr,rc,dc->d", left, table, right)
+def fair(among=None, by=mean, gain=None, of="validation"):
+    """Build wrong duels: which opponents, by what, and what is reported."""
+    among = among or (lambda names, method: [name for name in names if name != method])
+    gain = gain or (lambda ours, theirs: 100 * (mean(ours) - mean(theirs)))
+
+    def function(method, validation, test):
+        table = validation if of == "validation" else test
+        opponent = max(among(list(table), method), key=lambda name: by(table[name]))
+        return opponent, gain(test[method], test[opponent])
+
+    return function
+
+
+def on_validation(method, validation, test):
+    opponent = fair()(method, validation, test)[0]
+    return opponent, 100 * (mean(validation[method]) - mean(validation[opponent]))
+
+
+def eats_the_inputs(method, validation, test):
+    del validation[method]
+    opponent = max(validation, key=lambda name: mean(validation[name]))
+    return opponent, 100 * (mean(test[method]) - mean(test[opponent]))
+
+
+def by_pairs(method, validation, test):
+    names = sorted(set(validation) - {method}, key=lambda name: -mean(validation[name]))
+    pairs = zip(test[method], test[names[0]], strict=True)
+    return names[0], torch.tensor([100 * (a - b) for a, b in pairs], dtype=torch.float64).mean()
+
+
+def by_a_table(method, validation, test):
+    means = pandas.DataFrame(validation).drop(columns=method).mean()
+    gaps = pandas.DataFrame(test)
+    return [means.idxmax(), 100 * (gaps[method] - gaps[means.idxmax()]).mean()]
 
 
 WRONG = [
@@ -127,20 +113,24 @@ WRONG = [
     ("prediction_interval", lambda v, t: interval()(v, t)[::-1], "low is above high"),
     ("prediction_interval", interval(lambda s: 1.25), "written by hand"),
     ("prediction_interval", lambda v, t: (0.0, 10.0), "the middle of your interval"),
-    ("bootstrap", bootstrap(columns=False), "resample seeds only"),
-    ("bootstrap", bootstrap(rows=False), "resample test sentences only"),
-    ("bootstrap", bootstrap(replace=False), r"\*without\* replacement"),
-    ("bootstrap", single_entries, "A seed is a whole row"),
-    ("bootstrap", own_columns_for_each_row, "once a draw, for all rows together"),
-    ("bootstrap", lambda d, n, g: bootstrap()(d, n, None), "pass generator=generator"),
-    ("bootstrap", lambda d, n, g: bootstrap()(d - d.mean(), n, g), "leaves the mean where it is"),
-    ("bootstrap", lambda d, n, g: bootstrap()(d, 10, g), r"shape \(2000,\)"),
-    ("bootstrap", lambda d, n, g: torch.full((n,), float("nan")), "NaN or infinite"),
-    ("bootstrap", lambda d, n, g: None, "Is a `return` missing"),
-    ("bootstrap", lambda d, n, g: bootstrap()(d.mul_(2), n, g), "changed its inputs"),
     ("honest_score", lambda w, v, a: None, "Is a `return` missing"),
     ("prediction_interval", lambda v, t: None, "Is a `return` missing"),
-    ("bootstrap", lambda d, n, g: "means", "Expected a tensor .*got str"),
+    ("fair_gain", fair(lambda names, method: names), "not its own opponent"),
+    ("fair_gain", fair(of="test"), r"best \*test\* accuracy"),
+    ("fair_gain", fair(by=max), "single best validation seed"),
+    ("fair_gain", fair(by=lambda values: -mean(values)), "a weak opponent"),
+    ("fair_gain", fair(gain=lambda a, b: mean(a) - mean(b)), "is a share; 100 times"),
+    ("fair_gain", fair(gain=lambda a, b: 100 * (mean(b) - mean(a))), "sign is turned"),
+    ("fair_gain", fair(gain=lambda a, b: 100 * (max(a) - max(b))), "best seed against best seed"),
+    ("fair_gain", fair(gain=lambda a, b: 100 * (sum(a) - sum(b))), "a sum over the seeds"),
+    ("fair_gain", fair(gain=lambda a, b: 100 * mean(a)), "the method's own accuracy"),
+    ("fair_gain", fair(gain=lambda a, b: 100 * abs(mean(a) - mean(b))), "A loss is negative"),
+    ("fair_gain", on_validation, "the gain on validation"),
+    ("fair_gain", lambda m, v, t: ("plain", fair()(m, v, t)[1]), "written by hand"),
+    ("fair_gain", lambda m, v, t: (2, fair()(m, v, t)[1]), "return the name of the method"),
+    ("fair_gain", lambda m, v, t: fair()(m, v, t)[0], "Expected two values"),
+    ("fair_gain", eats_the_inputs, "changed its inputs"),
+    ("fair_gain", lambda m, v, t: None, "Is a `return` missing"),
 ]  # fmt: skip
 
 RIGHT = [  # unusual, and right
@@ -154,8 +144,8 @@ RIGHT = [  # unusual, and right
     ("prediction_interval", lambda v, t: list(interval()(v, t))),
     ("prediction_interval", lambda v, t: tuple(torch.tensor(interval()(v, t)))),
     ("prediction_interval", interval(lambda s: (s + 1) / s)),
-    ("bootstrap", bootstrap()),
-    ("bootstrap", without_loops),
-    ("bootstrap", by_weights),
-    ("bootstrap", lambda d, n, g: without_loops(d, n, g).tolist()),
+    ("fair_gain", fair()),
+    ("fair_gain", by_pairs),
+    ("fair_gain", by_a_table),
+    ("fair_gain", lambda m, v, t: list(fair(by=statistics.fmean)(m, v, t))),
 ]  # fmt: skip
