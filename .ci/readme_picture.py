@@ -1,8 +1,9 @@
 """Make the README's two pictures.
 
-`python .ci/readme_picture.py` copies the figure of its comparison over five seeds out of notebook
-07b. With `--explorer` it opens the masking playground of notebook 02 in a headless Chromium, as
-`tests/tools/browser.py` does, and takes its picture (needs the extras lab and browser).
+`python .ci/readme_picture.py` copies the forest plot, joint training minus each opponent, out of
+notebook 07. With `--explorer` it opens the masking playground of notebook 02 in a headless
+Chromium, as `tests/tools/browser.py` does, and takes its picture (it needs the extras lab and
+browser).
 """
 
 import base64
@@ -14,19 +15,21 @@ from pathlib import Path
 import nbformat
 
 ROOT = Path(__file__).parents[1]
-NOTEBOOK = Path("notebooks/07b_behind_the_comparison.ipynb")
-PICTURE = Path(".github/five-seeds.png")
+NOTEBOOK = Path("notebooks/07_does_it_help.ipynb")
+PICTURE = Path(".github/forest.png")
 PLAYGROUND, EXPLORER = "masking_playground(", Path(".github/masking-explorer.png")
 
 
 def find_picture(notebook: Path) -> bytes:
-    """Return the PNG of the first cell that draws one dot a seed."""
+    """Return the PNG of the first cell that draws differences, a row an opponent."""
     for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
-        if "plot_seeds(" in "".join(cell["source"]):
+        if "plot_differences(" in "".join(cell["source"]):
             for output in cell.get("outputs", []):
                 if "image/png" in output.get("data", {}):
                     return base64.b64decode("".join(output["data"]["image/png"]))
-    raise SystemExit(f"{notebook} has no figure drawn by plot_seeds; run it from top to bottom.")
+    raise SystemExit(
+        f"{notebook} has no figure drawn by plot_differences; run it from top to bottom."
+    )
 
 
 def take_picture(path: Path) -> None:
