@@ -65,6 +65,9 @@ def load_methods(name: str | None = None) -> pandas.DataFrame:
         name: "tweets" for the second domain, "minilm" for another encoder with the recipes of this
             one; None for the study itself.
 
+    Raises:
+        FileNotFoundError: there is no such table; those of "tweets" and "minilm" are not made yet.
+
     Introduced in notebook 07.
     """
     return pandas.read_csv(result_file("methods.csv" if name is None else f"methods_{name}.csv"))
