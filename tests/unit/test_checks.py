@@ -4,6 +4,8 @@ import importlib
 import os
 import pkgutil
 import re
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -200,6 +202,22 @@ def test_a_loop_without_an_end_gives_the_kernel_back():
         assert time.monotonic() - began < 20
     time.sleep(0.2)  # nothing comes later
     assert run_check("0", lambda x: 2 * x, number).status == "passed"
+
+
+def test_a_check_comes_to_its_end_under_a_debugger_too():
+    code = """
+import sys
+from bift_utils.labs.core.checks import run_check
+
+def trace(frame, event, argument):
+    return trace
+
+sys.settrace(trace)
+for _ in range(2):
+    run_check("0", lambda x: 2 * x, lambda function: function(2))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], timeout=120, capture_output=True)
+    assert ended.returncode == 0 and ended.stdout.count(b"passed") == 2
 
 
 def test_whose_fault_an_error_is():

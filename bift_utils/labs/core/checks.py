@@ -177,10 +177,9 @@ class Watched:
         return f" (in the line `{text}`)" if text else ""
 
 
-def _raise_in(thread: int, error: type[BaseException] | None) -> None:
-    """Raise an error in a thread, at its next step in Python; None takes back one that waits."""
-    waiting = None if error is None else ctypes.py_object(error)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), waiting)
+def _raise_in(thread: int, error: type[BaseException]) -> None:
+    """Raise an error in a thread, at its next step in Python."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
 
 
 @contextmanager
@@ -209,7 +208,8 @@ def time_limit(seconds: float) -> Iterator[None]:
             try:
                 over.set()
                 watcher.join()
-                _raise_in(thread, None)
+                for _ in range(3):  # one that still waits comes at these steps, and not later
+                    pass
                 left = True
             except TimeUp:  # it came while we were leaving
                 continue
