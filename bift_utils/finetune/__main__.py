@@ -32,13 +32,14 @@ HELP = {
     "the model": {
         "model": '"bift-mini", "minilm", a BERT folder, or a name on the hub',
         "mlm_weight": "λ: 0 trains the classifier alone, 1 the masked-LM head alone",
-        "max_length": "most tokens a text keeps (default: 128, or the positions of the model)",
-        "pooling": 'how a text becomes one vector; only "pooler" can be exported',
+        "max_length": "most tokens a text keeps (default: 128, or fewer if the model has fewer "
+        "positions)",
+        "pooling": 'only "pooler" is accepted: plain transformers cannot load another',
         "dropout": "rate while training",
     },
     "the training": {
-        "epochs": "passes over the texts (default: 3, or as many as make 75 updates a class and "
-        "at least 200, at most 30)",
+        "epochs": "passes over all texts, those without a class too (default: 3, or as many as "
+        "make 75 updates a class and at least 200, at most 30)",
         "learning_rate": "peak (default: 3e-4 with vectors up to 256 wide, else 5e-5)",
         "batch_size": "texts an update, over all processes",
         "select": "what the kept weights are best at on the validation texts",
@@ -48,8 +49,9 @@ HELP = {
         "seed": "of everything random",
     },
     "the machine": {
-        "precision": "bf16 and fp16 compute matrix products in half precision",
-        "accumulate": "passes an update; less memory, the same result",
+        "precision": "bf16, or fp16 on a GPU without it (a T4, say), for half precision",
+        "accumulate": "parts into which a batch is cut: less memory, the same update but for "
+        "dropout",
     },
 }
 M_MMAP_THRESHOLD = -3  # in glibc's malloc.h

@@ -129,6 +129,12 @@ def prepare_texts(
     lines = _describe(table, parts, len(extra)) + summary.lines() + notes
     everything = [text for part in parts.values() for text in part.texts] + extra
     cautions = summary.warnings(model, everything)
+    known = len(parts["train"])
+    if len(extra) > known:
+        cautions.append(
+            f"{len(extra)} texts without a class fill the batches beside {known} with one, which "
+            "are read once an epoch: leave some of them out, or set more epochs."
+        )
     return OwnTexts(parts, encoded, table.class_names, lines, summary, cautions)
 
 

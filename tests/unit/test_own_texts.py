@@ -48,6 +48,17 @@ def test_texts_without_a_class_join_the_training_part_only(tmp_path, tokenizer):
     assert len(texts.encoded["train"]) == len(texts.parts["train"]) + len(EXTRA)
 
 
+def test_where_most_texts_have_no_class_that_is_warned_of(tmp_path, tokenizer):
+    many = [(f"the cast and the story {'. ' * i}", "") for i in range(30)]
+    texts = prepare(tmp_path, tokenizer, [*films(20), *many])
+    known = len(texts.parts["train"])
+    assert texts.warnings[-1].startswith(
+        f"30 texts without a class fill the batches beside {known} with one"
+    )
+    assert prepare(tmp_path, tokenizer, [*films(20), *many], weight=0.0).warnings == []
+    assert prepare(tmp_path, tokenizer, [*films(20), *many[:known]]).warnings == []
+
+
 def test_with_lambda_zero_they_are_of_no_use_and_that_is_said(tmp_path, tokenizer):
     texts = prepare(tmp_path, tokenizer, [*films(100), *EXTRA], weight=0.0)
     assert IGNORE_INDEX not in texts.encoded["train"].labels
