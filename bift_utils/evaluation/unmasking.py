@@ -47,7 +47,7 @@ def check_rule(rule: str, temperature: float) -> None:
     if not temperature > 0:
         raise ValueError(
             f"temperature was given as {temperature}; expected a number above 0 (1 draws from the "
-            "model's own probabilities, less is bolder). For the likeliest token take 0.01."
+            "model's own probabilities, less is safer). For the likeliest token take 0.01."
         )
 
 
