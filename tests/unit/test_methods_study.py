@@ -201,6 +201,8 @@ def test_pairs_are_of_one_seed_and_one_recipe():
     with pytest.raises(ValueError, match="no run of 'TAPT' with 512 labels"):
         runs(found, "TAPT", 512)
     assert strongest(found, 512) == "frozen"
+    lucky = rows(("frozen", 512, 3, 0.0, 0.0, 0.0, 0.5, 0.1, 0.0))  # a seed without a joint run
+    assert strongest(pandas.concat([found, lucky]), 512) == "frozen"
     with pytest.raises(ValueError, match="Without pairs"):
         differences(found[found["seed"] != 1], 512, "joint", "plain", "x")
 
