@@ -120,12 +120,11 @@ def encode_texts(
 
 def pad_batch(sequences: Sequence[Sequence[int]], pad_token_id: int) -> dict[str, torch.Tensor]:
     """Pad to the longest sequence: `input_ids` and `attention_mask`, both (B, T)."""
-    longest = max(len(ids) for ids in sequences)
-    input_ids = torch.full((len(sequences), longest), pad_token_id)
-    attention_mask = torch.zeros((len(sequences), longest), dtype=torch.long)
-    for row, ids in enumerate(sequences):
-        input_ids[row, : len(ids)] = torch.tensor(ids)
-        attention_mask[row, : len(ids)] = 1
+    lengths = [len(ids) for ids in sequences]
+    longest = max(lengths)
+    rows = [[*ids, *[pad_token_id] * (longest - len(ids))] for ids in sequences]
+    input_ids = torch.tensor(rows, dtype=torch.long)  # also where all are empty
+    attention_mask = (torch.arange(longest) < torch.tensor(lengths)[:, None]).long()
     return {"input_ids": input_ids, "attention_mask": attention_mask}
 
 
